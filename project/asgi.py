@@ -1,0 +1,32 @@
+"""The ASGI application: HTTP through the thread pool, WebSockets natively."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+
+import django
+
+django.setup()
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.conf import settings
+from django.urls import path, re_path
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from project.asgi_handler import PooledHandler
+from project.peers import remember_peer
+from project.sockets import OriginCheck, answering_refusals, refuse_unknown_path
+from runs.graph_api.socket import stream_run
+
+socket_routes = [  # ASGI applications, as Channels routes them
+    path("v1/runs/<str:run_id>/stream", answering_refusals(stream_run)),  # type: ignore[arg-type]
+    re_path(r"", refuse_unknown_path),  # type: ignore[arg-type]
+]
+
+http = PooledHandler()
+
+application = ProtocolTypeRouter({"http": http, "websocket": OriginCheck(URLRouter(socket_routes))})
+if settings.STARPORT_TRUSTED_PROXIES:
+    application = remember_peer(
+        ProxyHeadersMiddleware(application, settings.STARPORT_TRUSTED_PROXIES)
+    )

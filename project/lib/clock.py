@@ -1,0 +1,21 @@
+"""The wall clock, in the units our columns use."""
+
+import time
+from datetime import UTC, datetime
+from functools import lru_cache
+
+
+def now_ns() -> int:
+    """Unix nanoseconds."""
+    return time.time_ns()
+
+
+def to_rfc3339(ns: int) -> str:
+    """Unix nanoseconds as RFC 3339 UTC, all nine digits kept: JSON numbers could not hold them."""
+    seconds, fraction = divmod(ns, 1_000_000_000)
+    return f"{_to_the_second(seconds)}.{fraction:09d}Z"
+
+
+@lru_cache(maxsize=4096)  # events of a run, and runs of a page, are formatted over and over
+def _to_the_second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"

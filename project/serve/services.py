@@ -1,0 +1,130 @@
+"""What runs in the background of a server process, from start to SIGTERM."""
+
+import asyncio
+import hashlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
+from typing import Any
+
+from django.conf import settings
+
+from project.lib.pool import in_database_thread
+from runs import dispatch, news, watching
+from runs.engine.service import SWEEP_SECONDS, Engine
+from runs.errors import RunsError
+from runs.live import hub
+from runs.providers import registry
+from runs.providers.base import ProviderError
+from runs.services.draining import start_draining
+from runs.services.queue import sweep_expired
+from runs.services.redelivery import redeliver_pending
+from runs.triggers.clock import Clock, set_clock
+
+logger = logging.getLogger(__name__)
+
+Service = Callable[[], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def background_services() -> AsyncIterator[None]:
+    """All services, running. Leaving drains them."""
+    async with AsyncExitStack() as stack:
+        for service in SERVICES:
+            await stack.enter_async_context(service())
+        yield
+        start_draining()
+
+
+@asynccontextmanager
+async def engine() -> AsyncIterator[None]:
+    """Executes runs in this process; under Celery the workers do."""
+    if settings.STARPORT_EXECUTOR != "embedded":
+        async with _chore(_listen(None)), _chore(_sweep_for_workers()):
+            yield
+        return
+    engine = Engine(workers=settings.STARPORT_WORKERS, owner=_owner())
+    await engine.start()
+    dispatch.set_engine(engine)
+    try:
+        async with _chore(_listen(engine)), _chore(_warm_up_models()):
+            yield
+    finally:
+        start_draining()
+        await engine.drain(settings.STARPORT_DRAIN_SECONDS)
+        dispatch.set_engine(None)
+
+
+@asynccontextmanager
+async def watch_rows() -> AsyncIterator[None]:
+    """Notices what other processes did to the runs that streams of this one follow."""
+    interval = (
+        watching.INTERVAL_WITH_NEWS_SECONDS if settings.REDIS_URL else watching.INTERVAL_SECONDS
+    )
+    async with _chore(watching.watch_rows(hub, interval)):
+        yield
+
+
+@asynccontextmanager
+async def cron() -> AsyncIterator[None]:
+    """Fires cron triggers in time, whoever executes the runs."""
+    clock = Clock()
+    set_clock(clock)
+    try:
+        async with _chore(clock.run()):
+            yield
+    finally:
+        set_clock(None)
+
+
+#: Started in this order and stopped in the reverse one.
+SERVICES: tuple[Service, ...] = (watch_rows, engine, cron)
+
+
+async def _listen(engine: Engine | None) -> None:
+    if settings.REDIS_URL:
+        await news.Listener(hub, engine).run()
+
+
+async def _warm_up_models() -> None:
+    """Beside the first requests: the first run need not wait for what the models have to load."""
+    try:
+        await asyncio.to_thread(registry.warm_up)
+    except (RunsError, ProviderError) as error:
+        logger.warning("a model could not be loaded yet", extra={"reason": str(error)})
+    except Exception:
+        logger.exception("loading the models failed")
+
+
+async def _sweep_for_workers() -> None:
+    """What beat does, too: a deployment without beat still recovers from a dead worker."""
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            await in_database_thread(sweep_expired)
+            await in_database_thread(redeliver_pending)
+        except Exception:
+            logger.exception("the sweep failed")
+
+
+@asynccontextmanager
+async def _chore(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def _owner() -> str:
+    """The same after a restart, so that the leases of a killed predecessor are known for void."""
+    folder = hashlib.blake2s(str(settings.DATA_DIR).encode(), digest_size=8).hexdigest()
+    return f"{socket.gethostname()[:60]}:serve:{folder}"

@@ -1,0 +1,196 @@
+"""Fixtures for all tests: a data folder, a database and servers of their own, no network."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+from django.db import connection, connections
+
+from project.artifact_store import artifact_storage
+from tests.migrated import copy_sqlite_database, template_database
+from tests.server import RunningServer, backing_services, clean_environment, launch
+
+StartServer = Callable[..., RunningServer]
+
+TRACEBACK = "Traceback (most recent call last)"
+
+# --- Nothing of the person who runs the tests is touched --------------------------------------
+
+_scratch = tempfile.TemporaryDirectory(prefix="starport-tests-")
+
+
+def _move_data_folder(target: Path) -> None:
+    """pytest-django has read the settings by now; every path in the data folder moves."""
+    current = settings.DATA_DIR
+    for name in dir(settings):
+        value = getattr(settings, name)
+        if isinstance(value, Path) and value.is_relative_to(current):
+            setattr(settings, name, target / value.relative_to(current))
+    settings.STORAGES["artifacts"] = artifact_storage(
+        "", folder=target / "artifacts", access_key="", secret_key=""
+    )
+    os.environ["STARPORT_DATA"] = str(target)
+
+
+_move_data_folder(Path(_scratch.name))
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """In-process tests use a file in WAL mode, as production does, or a database of this run."""
+    test = connections["default"].settings_dict["TEST"]
+    if connection.vendor == "sqlite":
+        test["NAME"] = str(Path(_scratch.name) / "test.sqlite3")
+    else:
+        test["NAME"] = f"test_starport_{os.getpid()}"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Long-lived threads keep connections; PostgreSQL will not drop a database under them."""
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+
+# --- No network but loopback ------------------------------------------------------------------
+
+
+class NetworkForbidden(AssertionError):
+    """A test, or the code under it, tried to reach beyond this machine."""
+
+
+def _is_allowed(host: str) -> bool:
+    services = {
+        urlsplit(os.environ[name]).hostname
+        for name in ("DATABASE_URL", "REDIS_URL")
+        if os.environ.get(name)
+    }
+    return host in {"", "localhost", "::1", "0.0.0.0", *services} or host.startswith("127.")  # noqa: S104
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    real_connect = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_allowed(str(address[0])):
+            raise NetworkForbidden(f"a connection to {address[0]} was attempted")
+        real_connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", connect)
+        yield
+
+
+# --- Servers ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
+    """Starts fresh servers: `start_server(token="…", flags=["--queue", "1"], env={…})`.
+
+    Each has a data folder and a database of its own and is stopped after the test. Under Celery it
+    has two workers; a test that executes no run asks for `workers=0`. A server that wrote a
+    traceback fails the test, unless it was started with `may_fail=True`.
+    """
+    with _server_factory(tmp_path_factory) as start:
+        yield start
+
+
+@pytest.fixture(scope="session")
+def _shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with _server_factory(tmp_path_factory) as start:
+        yield start(token=SHARED_TOKEN)
+
+
+SHARED_TOKEN = "the-daemon-token-of-tests"
+
+
+@pytest.fixture
+def server(_shared_server: RunningServer) -> Iterator[RunningServer]:
+    """One server for all tests that leave it as they found it: the queue empty, the key valid."""
+    before = len(_shared_server.errors())
+    yield _shared_server
+    written = _shared_server.errors()[before:]
+    assert TRACEBACK not in written, written
+
+
+@contextmanager
+def _server_factory(folders: pytest.TempPathFactory) -> Iterator[StartServer]:
+    with ExitStack() as stack:
+
+        def start(
+            *,
+            token: str = "",
+            flags: Sequence[str] = (),
+            env: Mapping[str, str] | None = None,
+            workers: int = 2,
+            may_fail: bool = False,
+        ) -> RunningServer:
+            data_dir = folders.mktemp("data")
+            copy_sqlite_database(data_dir)
+            services = stack.enter_context(backing_services(template=template_database()))
+            environment = clean_environment(data_dir, **{**services, **(env or {})})
+            token_flags = ["--token", token] if token else []
+            server = launch(data_dir, environment, [*token_flags, *flags], workers=workers)
+            stack.callback(_finish, server, may_fail=may_fail)
+            return server
+
+        yield start
+
+
+def _finish(server: RunningServer, *, may_fail: bool) -> None:
+    server.stop()
+    assert may_fail or TRACEBACK not in server.errors(), server.errors()
+
+
+# --- What no database and no executor can change ----------------------------------------------
+
+_ANYWHERE = (
+    "bench/",
+    "e2e/test_graph_kill",
+    "e2e/test_openai_endpoint",
+    "project/test_cleared_server",
+    "project/test_docs",
+    "project/test_error_bodies",
+    "project/test_generated_client",
+    "project/test_openapi",
+    "project/test_profile_gates",
+    "project/test_security_headers",
+    "runs/graph_api/test_artifact_bucket",
+    "runs/graph_api/test_graph_files",
+    "runs/graphs/",
+    "runs/log/test_codec",
+    "runs/log/test_vec",
+    "runs/providers/",
+    "runs/tools/",
+    "runs/triggers/test_mapping",
+    "runs/triggers/test_schedules",
+)
+_NEEDS_A_DATABASE = ("test_tools_in_runs", "test_start_run")
+# Their runs, if any, are executed by an engine in the test's own process, or are written logs.
+_WITHOUT_WORKERS = ("accounts/", "project/", "runs/engine/", "runs/inspector/", "runs/log/")
+_NEEDS_REDIS = ("test_rate_limits", "test_serve")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of pure code run once, in `make test`, and those without workers not under Celery."""
+    here = Path(__file__).parent
+    for item in items:
+        place = str(item.path.relative_to(here))
+        if place.startswith(_ANYWHERE) and not any(name in place for name in _NEEDS_A_DATABASE):
+            item.add_marker(pytest.mark.anywhere)
+        if place.startswith(_WITHOUT_WORKERS) and not any(name in place for name in _NEEDS_REDIS):
+            item.add_marker(pytest.mark.without_workers)
