@@ -1,0 +1,107 @@
+"""Reading logs: pages in seq order, whole payloads wherever they lie."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from django.db import connection
+from django.db.models import F
+
+from runs import artifacts
+from runs.log.events import StoredEvent
+from runs.models import Event, ExternalPayload, Redaction
+
+_COLUMNS = "seq, prev_hash, ts, kind, payload, hash"
+_EVENTS = Event._meta.db_table
+
+#: Events read at a time when a whole log is walked.
+PAGE = 1_000
+
+
+def read_events(run_id: str, *, after: int = 0, limit: int = PAGE) -> list[StoredEvent]:
+    """Up to `limit` events with seq > `after`, ascending. Unknown runs have none."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM {_EVENTS}"  # noqa: S608
+            " WHERE run_id = %s AND seq > %s ORDER BY seq LIMIT %s",
+            [run_id, after, limit],
+        )
+        rows = cursor.fetchall()
+    events = [_event(run_id, row) for row in rows]
+    if any(event.payload is None for event in events):
+        events = _with_external(events)
+    return events
+
+
+def read_last(run_id: str) -> StoredEvent | None:
+    """The newest event."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM {_EVENTS}"  # noqa: S608
+            " WHERE run_id = %s ORDER BY seq DESC LIMIT 1",
+            [run_id],
+        )
+        row = cursor.fetchone()
+    return None if row is None else _event(run_id, row)
+
+
+def read_heads(run_ids: Collection[str]) -> dict[str, StoredEvent]:
+    """The newest event of each of these runs, in one query; two when payloads lie elsewhere."""
+    heads = Event.objects.filter(run_id__in=run_ids, seq=F("run__head_seq"))
+    columns = ("run_id", *_COLUMNS.split(", "))
+    events = [_event(run_id, row) for run_id, *row in heads.values_list(*columns)]
+    if any(event.payload is None for event in events):
+        events = _with_external(events)
+    return {event.run_id: event for event in events}
+
+
+def walk_events(run_id: str, *, after: int = 0) -> Iterator[StoredEvent]:
+    """The whole log after `after`, a page in memory at a time."""
+    while page := read_events(run_id, after=after):
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = page[-1].seq
+
+
+def redacted_seqs(run_id: str) -> frozenset[int]:
+    """Seqs whose payload was removed on record."""
+    return frozenset(Redaction.objects.filter(run_id=run_id).values_list("seq", flat=True))
+
+
+def _event(run_id: str, row: Sequence[object]) -> StoredEvent:
+    seq, prev_hash, ts, kind, payload, digest = row
+    return StoredEvent(
+        run_id,
+        seq,  # type: ignore[arg-type]  # a cursor's row is untyped
+        None if prev_hash is None else bytes(prev_hash),  # type: ignore[call-overload]  # Postgres: memoryview
+        ts,  # type: ignore[arg-type]
+        kind,  # type: ignore[arg-type]
+        None if payload is None else bytes(payload),  # type: ignore[call-overload]
+        bytes(digest),  # type: ignore[call-overload]
+    )
+
+
+def _with_external(events: list[StoredEvent]) -> list[StoredEvent]:
+    """Fill in payloads kept by the artifact store; what was redacted or lost stays `None`."""
+    absent = [event for event in events if event.payload is None]
+    kept = ExternalPayload.objects.filter(
+        run_id__in={event.run_id for event in absent}, seq__in={event.seq for event in absent}
+    )
+    digests = {
+        (run_id, seq): digest for run_id, seq, digest in kept.values_list("run_id", "seq", "digest")
+    }
+    return [
+        event
+        if event.payload is not None or (event.run_id, event.seq) not in digests
+        else _filled(event, digests[event.run_id, event.seq])
+        for event in events
+    ]
+
+
+def _filled(event: StoredEvent, digest: str) -> StoredEvent:
+    try:
+        payload = artifacts.get(digest)
+    except (artifacts.ArtifactMissing, artifacts.ArtifactCorrupt):
+        return event
+    return StoredEvent(
+        event.run_id, event.seq, event.prev_hash, event.ts, event.kind, payload, event.hash
+    )

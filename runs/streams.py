@@ -1,0 +1,110 @@
+"""Following a run: the one generator behind SSE, sockets, the inspector and the command line."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from project.lib.pool import in_database_thread
+from runs import live
+from runs.live import TextDelta, hub
+from runs.log.events import StoredEvent
+from runs.log.read import read_events
+
+HEARTBEAT_SECONDS = 15.0
+PAGE = 500
+
+Item = StoredEvent | TextDelta
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Nothing happened for a while, or something other than an event did: look at the run's row."""
+
+
+HEARTBEAT = Heartbeat()
+
+
+async def follow(
+    run_id: str, after: int = 0, *, deltas: bool = False
+) -> AsyncIterator[Item | Heartbeat]:
+    """Events with seq > `after`, each once and in order, until the terminal one.
+
+    Starts with the log, goes on live, and reads the log again whenever the live side skips. Ends
+    after the terminal event; a run that has none yet is followed for as long as the caller likes.
+    """
+    async with aclosing(follow_batches(run_id, after, deltas=deltas)) as batches:
+        async for batch in batches:
+            if not batch:
+                yield HEARTBEAT
+            for item in batch:
+                yield item
+
+
+async def follow_batches(
+    run_id: str, after: int = 0, *, deltas: bool = False
+) -> AsyncGenerator[list[Item], None]:
+    """`follow`, with everything that is ready at a time in one list.
+
+    An empty list is the heartbeat: the log has nothing new, but the row may.
+    """
+    with hub.watch(run_id, deltas=deltas) as watcher:
+        # Watching began before the first read: an event committed in between arrives twice, not
+        # never.
+        cursor = _Cursor(run_id, after)
+        while True:
+            if cursor.must_read:
+                batch = await cursor.read()
+            else:
+                batch = cursor.take(await watcher.next_items(HEARTBEAT_SECONDS))
+            if batch or cursor.has_only_a_nudge():
+                yield batch
+            if cursor.is_at_end:
+                return
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """How far a follower has come, and whether only the log can bring it further."""
+
+    run_id: str
+    seq: int
+    must_read: bool = True
+    is_nudged: bool = False  # something other than an event happened
+    is_at_end: bool = False  # the terminal event was delivered
+
+    async def read(self) -> list[Item]:
+        """The next page of the log."""
+        page = await in_database_thread(read_events, self.run_id, after=self.seq, limit=PAGE)
+        for event in page:
+            self._advance(event)
+        self.must_read = len(page) == PAGE and not self.is_at_end
+        self.is_nudged = self.is_nudged and not page  # events say what happened
+        return list(page)
+
+    def take(self, arrived: Sequence[live.Item]) -> list[Item]:
+        """What of the live items comes next; notes when some are missing."""
+        batch: list[Item] = []
+        for item in arrived:
+            if isinstance(item, TextDelta):
+                batch.append(item)
+            elif not isinstance(item, StoredEvent):
+                self.must_read = self.is_nudged = True
+            elif item.seq == self.seq + 1 and not self.must_read:
+                self._advance(item)
+                batch.append(item)
+            elif item.seq > self.seq:
+                self.must_read = True
+        if not arrived:
+            # A lost nudge costs at most one heartbeat.
+            self.must_read = self.is_nudged = True
+        return batch
+
+    def has_only_a_nudge(self) -> bool:
+        """Whether something happened that the log, read since, does not tell. Answers once."""
+        is_due = self.is_nudged and not self.must_read
+        self.is_nudged = self.is_nudged and self.must_read
+        return is_due
+
+    def _advance(self, event: StoredEvent) -> None:
+        self.seq = event.seq
+        self.is_at_end = event.is_terminal
