@@ -1,0 +1,222 @@
+"""The graphs that runs can be started on, and every version that a run may still be bound to.
+
+Built-in graphs come with the program. All others are documents in the database: registered from
+the folders of `--graphs` when a server starts, and from the admin. A version is never changed.
+"""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+from django.conf import settings
+
+from accounts import audit
+from project.lib.db import write_transaction
+from runs.errors import GraphNotFound
+from runs.graphs.documents import Graph, parse_graph
+from runs.graphs.problems import GraphInvalid, Problem
+from runs.models import GraphVersion
+
+BUILT_IN_MAX_TURNS = 32
+LIBRARY = Path(__file__).parent.parent / "library"
+FROM_FILE = "file:"
+_SUFFIXES = (".yaml", ".yml", ".json")
+
+# What `/api/v1/runs` starts when no graph is named: the goal goes to one agent with every tool.
+_AGENT = {
+    "ir_version": "1.1.0",
+    "id": "agent",
+    "description": "One agent with every tool: the goal is its prompt.",
+    "nodes": [
+        {
+            "id": "agent",
+            "kind": "agent",
+            "config": {"tools": ["*"], "max_turns": BUILT_IN_MAX_TURNS},
+        }
+    ],
+}
+
+
+def get_graph(graph_id: str) -> Graph:
+    """The version that new runs get. Raises `GraphNotFound`."""
+    built_in = built_in_graphs().get(graph_id)
+    if built_in is not None:
+        return built_in
+    row = (
+        GraphVersion.objects.filter(graph_id=graph_id, is_current=True)
+        .values_list("hash", flat=True)
+        .first()
+    )
+    if row is None:
+        raise GraphNotFound(f"there is no graph {graph_id!r}")
+    return get_version(graph_id, row)
+
+
+def get_version(graph_id: str, graph_hash: str) -> Graph:
+    """The version a run was bound to, or the built-in graph that has replaced it since.
+
+    Raises `GraphNotFound`.
+    """
+    built_in = built_in_graphs().get(graph_id)
+    if built_in is not None and built_in.hash == graph_hash:
+        return built_in
+    stored = _stored_version(graph_id, graph_hash)
+    if stored is not None:
+        return stored
+    if built_in is not None:
+        return built_in
+    raise GraphNotFound(f"there is no version {graph_hash[:12]} of graph {graph_id!r}")
+
+
+def all_graphs() -> list[Graph]:
+    """The current version of every graph, by id."""
+    rows = GraphVersion.objects.filter(is_current=True).values_list("graph_id", "hash")
+    stored = [get_version(*row) for row in rows if row[0] not in built_in_graphs()]
+    return sorted([*built_in_graphs().values(), *stored], key=lambda graph: graph.id)
+
+
+@functools.cache
+def built_in_graphs() -> dict[str, Graph]:
+    graphs = [parse_graph(_AGENT)]
+    graphs += [_load(path) for path in sorted(LIBRARY.glob("*.yaml"))]
+    return {graph.id: graph for graph in graphs}
+
+
+# A version never changes, so what was parsed once stays right.
+_parsed: dict[tuple[str, str], Graph] = {}
+_PARSED_LIMIT = 512
+
+
+def _stored_version(graph_id: str, graph_hash: str) -> Graph | None:
+    known = _parsed.get((graph_id, graph_hash))
+    if known is not None:
+        return known
+    document = (
+        GraphVersion.objects.filter(graph_id=graph_id, hash=graph_hash)
+        .values_list("document", flat=True)
+        .first()
+    )
+    if document is None:
+        return None
+    graph = parse_graph(document)
+    if len(_parsed) >= _PARSED_LIMIT:
+        _parsed.clear()
+    _parsed[(graph_id, graph_hash)] = graph
+    return graph
+
+
+# --- Registration -----------------------------------------------------------------------------
+
+
+def register(document: Any, *, source: str, actor: str) -> Graph:
+    """Make a document the current version of its graph. The same document again changes nothing.
+
+    Raises `GraphInvalid`, also for the id of a built-in graph.
+    """
+    graph = parse_graph(document)
+    if graph.id in built_in_graphs():
+        problem = Problem("/id", "a built-in graph has this id", actual=repr(graph.id))
+        raise GraphInvalid([problem])
+    with write_transaction():
+        _make_current(graph, source, actor)
+    return graph
+
+
+def retire(graph_id: str, *, actor: str) -> None:
+    """Take a graph from the list. Runs that began on it go on."""
+    with write_transaction():
+        count = GraphVersion.objects.filter(graph_id=graph_id, is_current=True).update(
+            is_current=False
+        )
+        if count:
+            _record("graph_retired", graph_id, actor)
+
+
+def register_files() -> list[Graph]:
+    """What the folders of `--graphs` hold becomes current; what they held before is retired.
+
+    All or nothing: raises `GraphInvalid` naming the file before anything is stored.
+    """
+    found: dict[str, tuple[Graph, str]] = {}
+    for path in _files():
+        graph = _load(path)
+        if graph.id in built_in_graphs() or graph.id in found:
+            problem = Problem("/id", "another graph has this id", actual=repr(graph.id))
+            raise GraphInvalid([problem], source=path.name)
+        found[graph.id] = (graph, f"{FROM_FILE}{path.name}")
+    if not settings.STARPORT_GRAPHS:
+        return []
+    with write_transaction():
+        gone = GraphVersion.objects.filter(is_current=True, source__startswith=FROM_FILE)
+        for graph_id in gone.exclude(graph_id__in=found).values_list("graph_id", flat=True):
+            retire(graph_id, actor="serve")
+        for graph, source in found.values():
+            _make_current(graph, source, "serve")
+    return [graph for graph, _ in found.values()]
+
+
+def _make_current(graph: Graph, source: str, actor: str) -> None:
+    current = GraphVersion.objects.filter(graph_id=graph.id, is_current=True)
+    if current.filter(hash=graph.hash).exists():
+        return
+    current.update(is_current=False)
+    GraphVersion.objects.update_or_create(
+        graph_id=graph.id,
+        hash=graph.hash,
+        defaults={"is_current": True, "source": source, "registered_by": actor},
+        create_defaults={
+            "document": graph.document,
+            "is_current": True,
+            "source": source,
+            "registered_by": actor,
+        },
+    )
+    _record("graph_registered", graph.id, actor, graph_hash=graph.hash, source=source)
+
+
+def _record(kind: str, graph_id: str, actor: str, **facts: str) -> None:
+    audit.record(kind, actor=actor, pack_id=audit.RUNTIME, durable=True, graph_id=graph_id, **facts)
+
+
+def _files() -> Iterator[Path]:
+    for folder in settings.STARPORT_GRAPHS:
+        yield from sorted(path for path in Path(folder).iterdir() if path.suffix in _SUFFIXES)
+
+
+class _Loader(yaml.SafeLoader):
+    """Without aliases: a few lines of them spell out to gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases are not supported", mark)
+        return super().compose_node(parent, index)
+
+
+def read_document(text: str, *, is_json: bool, source: str = "") -> Any:
+    """A document decoded. Raises `GraphInvalid` for what is neither YAML nor JSON."""
+    try:
+        return orjson.loads(text) if is_json else yaml.load(text, _Loader)  # noqa: S506 - it is safe
+    except Exception as error:  # of YAML: whatever int(), datetime() and its tables raise
+        kind = "JSON" if is_json else "YAML"
+        first_line = str(error).strip().partition("\n")[0] or type(error).__name__
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        problem = Problem("", f"not {kind}: {getattr(error, 'problem', None) or first_line}{where}")
+        raise GraphInvalid([problem], source=source) from None
+
+
+def _load(path: Path) -> Graph:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        problem = Problem("", f"not UTF-8: {error.reason} at byte {error.start}")
+        raise GraphInvalid([problem], source=path.name) from None
+    document = read_document(text, is_json=path.suffix == ".json", source=path.name)
+    try:
+        return parse_graph(document)
+    except GraphInvalid as error:
+        raise GraphInvalid(error.problems, source=path.name) from None
