@@ -1,0 +1,1 @@
+"""Runs of graphs with several nodes: steps, branches, waits and checkpoints."""
