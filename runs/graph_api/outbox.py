@@ -1,0 +1,61 @@
+"""What is on its way to one client, and whether that client keeps up."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+#: Frames that may wait for a client while the next ones come in.
+LIMIT = 100
+#: How long a client may refuse to take a single one.
+SEND_SECONDS = 5.0
+
+
+class FellBehind(Exception):
+    """The client does not take its frames as fast as the run makes them."""
+
+
+class Outbox:
+    """Frames in order. `run` sends them, in a task of its own; a send waits for a slow client."""
+
+    def __init__(self, send: Send, on_behind: Callable[[], None]) -> None:
+        self._send = send
+        self._on_behind = on_behind
+        self._frames: deque[str] = deque()
+        self._filled = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+        self._is_complete = False
+
+    async def put(self, texts: Iterable[str], *, is_history: bool) -> None:
+        """Raises `FellBehind`. History can wait for the client, so nobody falls behind on it."""
+        if is_history:
+            await self._emptied.wait()
+        elif len(self._frames) > LIMIT:
+            raise FellBehind
+        self._frames.extend(texts)
+        if self._frames:
+            self._emptied.clear()
+            self._filled.set()
+
+    def complete(self) -> None:
+        """Nothing more comes: `run` ends when it has sent what there is."""
+        self._is_complete = True
+        self._filled.set()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._frames or not self._is_complete:
+            await self._filled.wait()
+            while self._frames:
+                patience = loop.call_later(SEND_SECONDS, self._on_behind)
+                try:
+                    await self._send({"type": "websocket.send", "text": self._frames[0]})
+                finally:
+                    patience.cancel()
+                self._frames.popleft()
+            self._emptied.set()
+            if not self._is_complete:
+                self._filled.clear()
