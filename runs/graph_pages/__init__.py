@@ -1,0 +1,1 @@
+"""Graphs as people see them: drawings, and the pages of the admin."""
