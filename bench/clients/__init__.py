@@ -1,0 +1,1 @@
+"""Load generators and subscribers, in processes that are not the server's."""

@@ -1,0 +1,1 @@
+"""What the figures share: servers and processes to measure in, clients, numbers, reports."""

@@ -1,0 +1,1 @@
+"""One module per figure; `bench.figures.catalogue` lists them."""
