@@ -97,7 +97,7 @@ class AgentProgram:
         )
 
     def open(self, tail: RunTail, events: Sequence[StoredEvent], writer: GroupCommitWriter) -> None:
-        state = AgentState(self.agent.render_prompt)
+        state = AgentState(self.agent.opening)
         for event in events:
             state.apply(event.typed(), event.ts)
         self.journal = LiveJournal(tail, state, writer)

@@ -238,7 +238,7 @@ async def replay_run(run: Run, events: list[StoredEvent], *, force: bool = False
     if not isinstance(started, RunStarted):
         raise ReplayRefused("the log does not begin with RunStarted")
     agent = _agent_of(run, started, force=force)
-    state = AgentState(agent.render_prompt)
+    state = AgentState(agent.opening)
     journal = ReplayJournal(run.id, events, state, forced=force)
     try:
         journal.record(replace(build_run_started(run, agent), goal=started.goal))

@@ -9,6 +9,7 @@ from typing import Any
 from blake3 import blake3
 from django.conf import settings
 
+from runs.engine.opening import history_of, with_options
 from runs.engine.output import schema_instruction
 from runs.engine.prompt import PromptFrame, canonical_json
 from runs.errors import InvalidInput
@@ -20,7 +21,7 @@ from runs.graphs.presets import as_agent
 from runs.graphs.state_schema import GOAL
 from runs.log.codec import Preencoded, encode, to_log_value
 from runs.models import Run
-from runs.providers.base import ModelClient, ToolSpec
+from runs.providers.base import Message, ModelClient, ToolSpec
 from runs.providers.registry import get_client
 from runs.tools.base import Tool
 from runs.tools.registry import get_registry
@@ -46,11 +47,17 @@ class Agent:
     frame: PromptFrame
     schemas: Preencoded  # `tool_schemas` of RunStarted
 
-    def render_prompt(self, started: RunStarted) -> str:
-        """The first user message. Raises `InvalidInput` when the inputs do not fit the template."""
+    def opening(self, started: RunStarted) -> list[Message]:
+        """What was said before, and the first user message.
+
+        Raises `InvalidInput` when the inputs do not fit the template.
+        """
+        values = self.graph.state.with_defaults({**(started.inputs or {}), GOAL: started.goal})
+        return [*history_of(self.config, values), Message("user", self._prompt(started, values))]
+
+    def _prompt(self, started: RunStarted, values: Mapping[str, Any]) -> str:
         if self.config.prompt == "{{ goal }}":
             return started.goal
-        values = {**(started.inputs or {}), "goal": started.goal}
         return _rendered(self.config.prompt, values, "prompt")
 
 
@@ -67,6 +74,8 @@ def build_agent(
     `values` are the state that its system prompt may refer to. Raises `ModelNotFound`, or
     `InvalidInput` for a tool that nobody registered or a prompt that cannot be rendered.
     """
+    values = graph.state.with_defaults(values)
+    config = with_options(config, values)
     config = _with_system(config, _rendered(config.system, values, "system"))
     client = _client(config.model or model, tuple(settings.MODEL_NAMES))
     tools = _resolve_tools(config.tools)

@@ -45,9 +45,9 @@ class Outcome:
 
 @dataclass(slots=True)
 class AgentState:
-    """The fold of an agent run's log. `render_prompt` makes the first message of a RunStarted."""
+    """The fold of an agent run's log. `opening` makes the first messages of a RunStarted."""
 
-    render_prompt: Callable[[RunStarted], str]
+    opening: Callable[[RunStarted], list[Message]]
     started: RunStarted | None = None
     messages: list[Message] = field(default_factory=list)
     encoded: list[bytes] = field(default_factory=list)  # `messages`, each as prompt_hash sees it
@@ -101,7 +101,8 @@ class AgentState:
         match payload:
             case RunStarted():
                 self.started, self.started_ns = payload, ts
-                self._say(Message("user", self.render_prompt(payload)))
+                for message in self.opening(payload):
+                    self._say(message)
             case RunForked():
                 self._take_fork(payload)
             case UserMessageAppended():

@@ -90,6 +90,10 @@ class AgentConfig(NodeConfig):
     out: FieldName = "answer"
     #: Each property of the answer becomes a state field of its own (the presets).
     spread: bool = False
+    #: A state field with the conversation before the prompt, a list of runs.engine.opening's maps.
+    history: FieldName | None = None
+    #: A state field with what a run chooses for itself, see runs.engine.opening.AgentOptions.
+    options: FieldName | None = None
 
     def written_fields(self) -> tuple[str, ...]:
         if self.spread and self.output_schema:

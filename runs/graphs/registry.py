@@ -39,6 +39,31 @@ _AGENT = {
     ],
 }
 
+# What a message in a conversation starts: the agent, told who it is and what was said before.
+_CHAT = {
+    "ir_version": "1.1.0",
+    "id": "chat",
+    "description": "One message of a conversation, answered by an agent with every tool.",
+    "state_schema": {
+        "system": {"type": "str", "default": ""},
+        "history": {"type": "list", "default": []},
+        "options": {"type": "dict", "default": {}},
+    },
+    "nodes": [
+        {
+            "id": "chat",
+            "kind": "agent",
+            "config": {
+                "system": "{{ system }}",
+                "history": "history",
+                "options": "options",
+                "tools": ["*"],
+                "max_turns": BUILT_IN_MAX_TURNS,
+            },
+        }
+    ],
+}
+
 
 def get_graph(graph_id: str) -> Graph:
     """The version that new runs get. Raises `GraphNotFound`."""
@@ -80,7 +105,7 @@ def all_graphs() -> list[Graph]:
 
 @functools.cache
 def built_in_graphs() -> dict[str, Graph]:
-    graphs = [parse_graph(_AGENT)]
+    graphs = [parse_graph(_AGENT), parse_graph(_CHAT)]
     graphs += [_load(path) for path in sorted(LIBRARY.glob("*.yaml"))]
     return {graph.id: graph for graph in graphs}
 

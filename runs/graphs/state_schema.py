@@ -59,13 +59,18 @@ class StateSchema:
         unfit = next(self.complaints(inputs), None)
         if unfit is not None:
             raise unfit
+        return self.with_defaults(
+            {name: self._converted(name, value) for name, value in inputs.items()}
+        )
+
+    def with_defaults(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """`values`, and the default of each field that they leave out."""
         defaults = {
             name: self._converted(name, spec.default)
             for name, spec in self.fields.items()
-            if spec.has_default
+            if spec.has_default and name not in values
         }
-        given = {name: self._converted(name, value) for name, value in inputs.items()}
-        return {**defaults, **given}
+        return {**defaults, **values}
 
     def complaints(self, inputs: Mapping[str, Any]) -> Iterator[Unfit]:
         """What is wrong with `inputs`, field by field."""

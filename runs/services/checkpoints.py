@@ -10,6 +10,7 @@ from typing import Any
 
 from runs.engine.graph.state import GraphState
 from runs.engine.message_maps import message_as_map
+from runs.engine.opening import history_of
 from runs.engine.state import AgentState
 from runs.errors import NoCheckpoint
 from runs.event_types import AssistantMessageCompleted, RunForked, RunStarted, StepCompleted
@@ -21,6 +22,7 @@ from runs.graphs.state_schema import GOAL
 from runs.log.events import StoredEvent
 from runs.log.read import walk_events
 from runs.models import Run
+from runs.providers.base import Message
 
 AGENT_NODE = "agent"
 
@@ -110,13 +112,16 @@ def _turns(graph: Graph, events: list[StoredEvent]) -> list[StepView]:
     config = graph.lone_agent
     prompt = config.prompt if config is not None else ""
 
-    def rendered(started: RunStarted) -> str:
+    def opening(started: RunStarted) -> list[Message]:
+        values = graph.state.with_defaults({**(started.inputs or {}), GOAL: started.goal})
         try:
-            return render(prompt, {**(started.inputs or {}), GOAL: started.goal})
+            text = render(prompt, values)
         except ExpressionInvalid:
-            return started.goal
+            text = started.goal
+        before = history_of(config, values) if config is not None else []
+        return [*before, Message("user", text)]
 
-    state = AgentState(rendered)
+    state = AgentState(opening)
     turns: list[StepView] = []
     is_open = False
     first = 0

@@ -197,7 +197,7 @@ def _forked(
 def _conversation(
     history: History, view: StepView, mutation: Mutation, past: Past
 ) -> dict[str, Any]:
-    """The messages up to the step; another goal is another first message."""
+    """The messages up to the step; another goal is another prompt."""
     messages = list(view.state["messages"])
     state = {**view.state, "messages": messages}
     answer = (mutation.respond_payloads or {}).get(str(view.step))
@@ -208,8 +208,20 @@ def _conversation(
     goal = (mutation.state_overrides or {}).get(GOAL)
     if goal is not None:
         state[GOAL] = goal
-        messages[0] = {**messages[0], "text": _first_message(history, goal)}
+        prompt = _first_message(history, history.run.goal)
+        at = _asked_at(messages, prompt, len(history.run.inputs.get("history") or ()))
+        messages[at] = {**messages[at], "text": _first_message(history, goal)}
     return to_log_value(state)  # type: ignore[no-any-return]
+
+
+def _asked_at(messages: list[dict[str, Any]], prompt: str, said_before: int) -> int:
+    """Where the prompt stands: behind what was said before the run, unless compaction moved it."""
+    asked = [
+        index
+        for index, item in enumerate(messages)
+        if item["role"] == "user" and item.get("text") == prompt
+    ]
+    return next((index for index in asked if index >= said_before), asked[-1] if asked else 0)
 
 
 def _newest_turn(messages: list[dict[str, Any]]) -> int:
@@ -223,6 +235,7 @@ def _first_message(history: History, goal: str) -> str:
     if config is None:
         return goal
     try:
-        return render(config.prompt, {**history.run.inputs, GOAL: goal})
+        values = history.graph.state.with_defaults({**history.run.inputs, GOAL: goal})
+        return render(config.prompt, values)
     except ExpressionInvalid as error:
         raise _refusal("state_overrides", GOAL, str(error)) from None

@@ -15,6 +15,7 @@ from accounts import audit
 from project.lib.db import write_transaction
 from project.lib.ids import new_ulid
 from runs import dispatch, metrics
+from runs.engine.opening import check_opening
 from runs.errors import IdempotencyConflict, InvalidInput, QueueFull, ShuttingDown
 from runs.graphs.configs import Budget
 from runs.graphs.documents import Graph
@@ -143,6 +144,8 @@ def check_request(request: StartRequest) -> tuple[Graph, dict[str, Any] | None]:
         get_client(model)
     if complaint := complaint_about(request.inputs):
         raise InvalidInput(f"inputs: {complaint}", field="inputs")
+    if graph.lone_agent is not None:
+        check_opening(graph.lone_agent, request.inputs)
     unfit = next(graph.state.complaints(_as_recorded(request.inputs)), None)
     if unfit is not None:
         raise InvalidInput(f"inputs.{unfit.name}: {unfit}", field=f"inputs.{unfit.name}")

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any
 from runs.engine.agent import AgentLoop
 from runs.engine.graph.outcomes import Failed, Finished, Outcome, Stopped, WaitsForInput
 from runs.engine.graph.scope import ScopedJournal
+from runs.engine.opening import check_opening, history_of
 from runs.engine.output import parse_answer
 from runs.engine.start import build_agent
 from runs.engine.state import AgentState
 from runs.event_types import RunFailed, RunStarted
 from runs.graphs.configs import AgentConfig
 from runs.graphs.expressions import render
+from runs.providers.base import Message
 
 if TYPE_CHECKING:
     from runs.engine.graph.runner import NodeRunner
@@ -21,8 +23,10 @@ async def run_agent(runner: "NodeRunner", task: "Task", config: AgentConfig) -> 
     """Drive the agent loop from wherever the log says this node stands."""
     values = task.values()
     prompt = render(config.prompt, values)
+    check_opening(config, values)
     agent = build_agent(task.frame.graph, config, values=values, model=runner.world.model)
-    state = _fold(runner, task, prompt)
+    opening = [*history_of(config, values), Message("user", prompt)]
+    state = _fold(runner, task, opening)
     runner.state.agents[task.path] = state
     journal = ScopedJournal(runner.journal, task.path, task.node.id, state)
     effects = runner.world.agent_effects(agent, journal)
@@ -36,9 +40,9 @@ async def run_agent(runner: "NodeRunner", task: "Task", config: AgentConfig) -> 
     return Finished(_output(config, state.answer.text if state.answer else ""))
 
 
-def _fold(runner: "NodeRunner", task: "Task", prompt: str) -> AgentState:
-    state = AgentState(lambda started: started.goal)
-    state.apply(RunStarted(1, prompt, "", "", ""), runner.state.now.started[task.path])
+def _fold(runner: "NodeRunner", task: "Task", opening: list[Message]) -> AgentState:
+    state = AgentState(lambda started: opening)
+    state.apply(RunStarted(1, "", "", "", ""), runner.state.now.started[task.path])
     for payload, ts in runner.state.now.scopes[task.path]:
         state.apply(payload, ts)
     return state
