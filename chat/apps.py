@@ -3,3 +3,7 @@ from django.apps import AppConfig
 
 class ChatConfig(AppConfig):
     name = "chat"
+    verbose_name = "Chat"
+
+    def ready(self) -> None:
+        from chat import receivers  # noqa: F401 - it connects itself

@@ -19,6 +19,7 @@ from rest_framework.views import set_rollback
 
 from accounts import errors as accounts
 from accounts.authentication import challenge_of
+from chat import errors as chat
 from project import json_api
 from runs import errors as runs
 
@@ -82,6 +83,19 @@ REFUSALS: dict[type[Exception], Refusal] = {
     runs.TriggerNotFound: Refusal(404, "trigger_not_found"),
     runs.TriggerDisabled: Refusal(409, "trigger_disabled"),
     runs.BodyNotKept: Refusal(409, "body_not_kept"),
+    chat.MalformedBody: Refusal(400, "malformed_body"),
+    chat.UnsupportedMediaType: Refusal(415, "unsupported_media_type"),
+    chat.InvalidBody: Refusal(422, "invalid_body"),
+    chat.OutOfRange: Refusal(400, "out_of_range"),
+    chat.TooLarge: Refusal(413, "too_large"),
+    chat.AdminOnly: Refusal(403, "admin_only"),
+    chat.SessionNotFound: Refusal(404, "session_not_found"),
+    chat.ModelNotAllowed: Refusal(400, "model_not_allowed"),
+    chat.NotTakenUp: Refusal(503, "not_taken_up", _RETRY_SOON),
+    chat.ProviderFailed: Refusal(502, "provider_failed"),
+    chat.ProviderBusy: Refusal(503, "provider_busy", _RETRY_SOON),
+    chat.ProviderTimedOut: Refusal(504, "provider_timed_out"),
+    chat.IdempotencyConflict: Refusal(409, "idempotency_conflict"),
 }
 
 _INTERNAL = Refusal(500, "internal_error")

@@ -7,6 +7,7 @@ stream holds no thread.
 """
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +22,12 @@ from django.core.handlers.base import BaseHandler
 from django.http import HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
+
+from project.api_errors import response_to, server_error
+from project.lib.deferred import DeferredResponse
+from runs.errors import ShuttingDown
+
+logger = logging.getLogger(__name__)
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -54,6 +61,7 @@ class PooledHandler(BaseHandler):
         )
         self._work: set[Future[Any]] = set()
         self._streams: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Task[HttpResponse]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -61,6 +69,11 @@ class PooledHandler(BaseHandler):
         except ClientGone:
             return
         response = await self._in_pool(self._respond, scope, body, is_too_large)
+        if isinstance(response, DeferredResponse):
+            ready = await self._when_ready(response, receive)
+            if ready is None:
+                return  # the client left; what it asked for goes on without it
+            response = ready
         await send(
             {
                 "type": "http.response.start",
@@ -77,8 +90,8 @@ class PooledHandler(BaseHandler):
 
     def end_streams(self) -> None:
         """End every open stream in good order, as when the view's iterator had run out."""
-        for stream in list(self._streams):
-            stream.cancel()
+        for open_task in [*self._streams, *self._waiting]:
+            open_task.cancel()
 
     def close(self) -> bool:
         """Give up the threads. False when one of them is still answering a request."""
@@ -101,6 +114,22 @@ class PooledHandler(BaseHandler):
             # Sends request_finished, in the thread whose connection served the request.
             response.close()
         return response
+
+    async def _when_ready(
+        self, deferred: DeferredResponse, receive: Receive
+    ) -> HttpResponse | None:
+        """The answer, or `None` when nobody waits for it any more."""
+        waiting = asyncio.create_task(deferred.resolve())
+        disconnect = asyncio.create_task(_wait_for_disconnect(receive))
+        self._waiting.add(waiting)
+        try:
+            await asyncio.wait({waiting, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+            return deferred.adopted(_outcome(deferred, waiting)) if waiting.done() else None
+        finally:
+            self._waiting.discard(waiting)
+            waiting.cancel()
+            disconnect.cancel()
+            await asyncio.gather(waiting, disconnect, return_exceptions=True)
 
     async def _stream(
         self, response: StreamingHttpResponse, method: str, receive: Receive, send: Send
@@ -155,6 +184,20 @@ async def _pump(
     async for part in parts:
         body = response.make_bytes(part)
         await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+def _outcome(deferred: DeferredResponse, waiting: "asyncio.Task[HttpResponse]") -> HttpResponse:
+    if waiting.cancelled():  # the server stops; what was waited for is not lost
+        error: BaseException | None = ShuttingDown("The server is shutting down")
+    else:
+        error = waiting.exception()
+    if error is None:
+        return waiting.result()
+    answer = response_to(deferred.request, error) if isinstance(error, Exception) else None
+    if answer is None:
+        logger.error("an answer could not be given", exc_info=error)
+        return server_error(deferred.request)
+    return answer
 
 
 async def _close(parts: AsyncIterator[Any]) -> None:

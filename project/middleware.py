@@ -96,7 +96,15 @@ class RateLimits:
     costs nothing, because the limit comes after the capability.
     """
 
-    EXEMPT = ("/admin", "/static", "/health", "/api/v1/healthz", "/api/v1/readyz")
+    EXEMPT = (
+        "/admin",
+        "/static",
+        "/health",
+        "/api/health",
+        "/api/auth/verify",
+        "/api/v1/healthz",
+        "/api/v1/readyz",
+    )
 
     def __init__(self, get_response: GetResponse) -> None:
         if not settings.RATELIMIT_ENABLED:
@@ -159,13 +167,16 @@ class GuardedPrefixes:
     The principal stays on the request, so that the view's authentication need not ask again.
     """
 
-    PREFIXES = ("/api/v1", "/v1", "/metrics", "/inspect")
+    PREFIXES = ("/api", "/v1", "/metrics", "/inspect")
+    #: Whoever asks for these may be anybody.
+    PUBLIC = ("/api/health", "/api/auth/verify", "/api/config")
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not _is_below(request.path_info, self.PREFIXES):
+        path = request.path_info
+        if path in self.PUBLIC or not _is_below(path, self.PREFIXES):
             return self.get_response(request)
         try:
             principal = authenticate_http(

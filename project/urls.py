@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("runs.graph_api.urls")),
     path("", include("runs.triggers.api.urls")),
     path("", include("runs.inspector.urls")),
+    path("", include("chat.api.urls")),
 ]
 if settings.STARPORT_OPENAPI:
     urlpatterns += [

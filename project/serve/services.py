@@ -15,6 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
+from chat.services import turns
 from project.lib.pool import in_database_thread
 from runs import dispatch, news, watching
 from runs.engine.service import SWEEP_SECONDS, Engine
@@ -83,8 +84,15 @@ async def cron() -> AsyncIterator[None]:
         set_clock(None)
 
 
+@asynccontextmanager
+async def conversations() -> AsyncIterator[None]:
+    """Looks after sessions whose run ended while nobody was there to notice."""
+    async with _chore(_sweep_conversations()):
+        yield
+
+
 #: Started in this order and stopped in the reverse one.
-SERVICES: tuple[Service, ...] = (watch_rows, engine, cron)
+SERVICES: tuple[Service, ...] = (watch_rows, engine, cron, conversations)
 
 
 async def _listen(engine: Engine | None) -> None:
@@ -111,6 +119,15 @@ async def _sweep_for_workers() -> None:
             await in_database_thread(redeliver_pending)
         except Exception:
             logger.exception("the sweep failed")
+
+
+async def _sweep_conversations() -> None:
+    while True:
+        try:
+            await in_database_thread(turns.sweep)
+        except Exception:
+            logger.exception("the sweep of conversations failed")
+        await asyncio.sleep(SWEEP_SECONDS)
 
 
 @asynccontextmanager

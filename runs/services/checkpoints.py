@@ -108,20 +108,40 @@ def _ticks(state: GraphState) -> list[StepView]:
     ]
 
 
-def _turns(graph: Graph, events: list[StoredEvent]) -> list[StepView]:
+def conversation_of(run: Run) -> list[dict[str, Any]] | None:
+    """Every message that a run of one agent holds now, what was said before it included.
+
+    `None` where the log cannot tell any more: an event is redacted, or it has none. Raises
+    `GraphNotFound`.
+    """
+    graph = get_version(run.graph_id, run.version_hash)
+    if graph.lone_agent is None:
+        return None
+    state = _agent_state(graph)
+    for event in walk_events(run.id):
+        if event.is_redacted:
+            return None
+        state.apply(event.typed(), event.ts)
+    return [message_as_map(message) for message in state.messages] or None
+
+
+def _agent_state(graph: Graph) -> AgentState:
     config = graph.lone_agent
-    prompt = config.prompt if config is not None else ""
+    assert config is not None  # the callers have asked
 
     def opening(started: RunStarted) -> list[Message]:
         values = graph.state.with_defaults({**(started.inputs or {}), GOAL: started.goal})
         try:
-            text = render(prompt, values)
+            text = render(config.prompt, values)
         except ExpressionInvalid:
             text = started.goal
-        before = history_of(config, values) if config is not None else []
-        return [*before, Message("user", text)]
+        return [*history_of(config, values), Message("user", text)]
 
-    state = AgentState(opening)
+    return AgentState(opening)
+
+
+def _turns(graph: Graph, events: list[StoredEvent]) -> list[StepView]:
+    state = _agent_state(graph)
     turns: list[StepView] = []
     is_open = False
     first = 0

@@ -1,0 +1,1 @@
+"""The gateway's HTTP API: `/api/…` as Starpod's clients know it."""

@@ -1,0 +1,116 @@
+"""`POST /api/chat`: a message, answered whole."""
+
+from contextlib import aclosing
+from typing import Any, ClassVar
+
+from django.http import HttpResponse
+from pydantic import Field
+
+from accounts import capabilities
+from chat.answers import Refused, Settled, Tally, follow_answer
+from chat.api.base import ApiRequest, GatewayView, json_response
+from chat.api.bodies import Body, read_body
+from chat.errors import (
+    NotTakenUp,
+    ProviderBusy,
+    ProviderFailed,
+    ProviderTimedOut,
+)
+from chat.services.posting import Incoming, Posted, post_message
+from chat.services.sessions import Address, owner_of
+from project.lib.deferred import DeferredResponse
+from runs.api.requests import read_idempotency
+from runs.log.events import StoredEvent
+
+
+class ChatBody(Body):
+    """A message. Attachments are for the socket; here they are an unknown field."""
+
+    text: str
+    user_id: str | None = None  # counts where nobody can prove who they are
+    channel_id: str | None = None
+    channel_session_key: str | None = Field(None, max_length=200)
+    model: str | None = None
+
+
+class ChatView(GatewayView):
+    capabilities: ClassVar = {"POST": capabilities.CHAT_USE}
+
+    def post(self, request: ApiRequest) -> HttpResponse:
+        body = read_body(request, ChatBody)
+        caller = request.principal
+        address = Address.of(
+            owner_of(caller, body.user_id or ""),
+            body.channel_id or "",
+            body.channel_session_key or "",
+        )
+        posted = post_message(
+            address,
+            Incoming(body.text, model=body.model or ""),
+            caller=caller,
+            idempotency=read_idempotency(
+                request, actor=caller.actor, body=body.model_dump(mode="json")
+            ),
+        )
+        return DeferredResponse(request, lambda: _answer(posted))
+
+
+async def _answer(posted: Posted) -> HttpResponse:
+    tally = Tally()
+    settled: Settled | None = None
+    async with aclosing(follow_answer(posted.exchange_id)) as items:
+        async for item in items:
+            match item:
+                case Refused():
+                    raise NotTakenUp(f"Chat error: {item.error}")
+                case StoredEvent():
+                    tally.add(item)
+                case Settled():
+                    settled = item
+    if tally.error:
+        raise _failure(tally)
+    answer: dict[str, Any] = {
+        "text": tally.text,
+        "session_id": posted.session_id,
+        "usage": {
+            "input_tokens": tally.uncached_input_tokens,
+            "output_tokens": tally.output_tokens,
+            "cache_read_tokens": tally.cache_read_tokens,
+            "cache_write_tokens": tally.cache_write_tokens,
+            "cost_usd": tally.cost_usd,
+        },
+    }
+    if settled is not None and settled.is_awaiting_input:
+        answer |= {"awaiting_input": True, "run_id": settled.run_id}
+    headers = {"Idempotency-Replayed": "true"} if posted.is_replay else {}
+    return json_response(answer, headers=headers)
+
+
+def _failure(tally: Tally) -> ProviderFailed:
+    """The run's failure as this API answers it."""
+    text = f"Chat error: Agent error: {tally.error}"
+    if tally.error_type == "provider":
+        said = tally.error.lower()
+        for kind, signs in _SIGNS:
+            if any(sign in said for sign in signs):
+                return kind(text)
+    return ProviderFailed(text)
+
+
+#: How the texts of runs.providers say which kind of failure it was. The log has nothing else.
+_SIGNS: tuple[tuple[type[ProviderFailed], tuple[str, ...]], ...] = (
+    (ProviderTimedOut, ("(status 408)", "(status 504)", "did not answer in time", "for timeout")),
+    (
+        ProviderBusy,
+        (
+            "(status 429)",
+            "(status 503)",
+            "(status 529)",
+            "asks to slow down",
+            "cannot serve the request now",
+            "did not start",
+            "for rate_limit",
+            "for overloaded",
+        ),
+    ),
+)

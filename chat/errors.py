@@ -1,0 +1,77 @@
+"""What chat refuses. The class docstring is the rule; the message may be read by clients."""
+
+
+class ChatError(Exception):
+    """Base of all refusals of this app."""
+
+
+class MalformedBody(ChatError):
+    """The body is not JSON, not an object, or too deep."""
+
+
+class UnsupportedMediaType(ChatError):
+    """Bodies are sent as `application/json`."""
+
+    def __init__(self) -> None:
+        super().__init__("Expected request with `Content-Type: application/json`")
+
+
+class TooLarge(ChatError):
+    """What was sent is longer than may be kept."""
+
+
+class InvalidBody(ChatError):
+    """A field is missing or has another type. `field` is its dotted name; empty: the whole body."""
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class OutOfRange(ChatError):
+    """A field has the right type and a value that is not allowed."""
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class AdminOnly(ChatError):
+    """Settings are for those who may manage them."""
+
+    def __init__(self) -> None:
+        super().__init__("Admin access required")
+
+
+class SessionNotFound(ChatError):
+    """There is no such session, or not for this caller."""
+
+    def __init__(self) -> None:
+        super().__init__("Session not found")
+
+
+class ModelNotAllowed(ChatError):
+    """The message names a model that is not among the configured ones."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"Chat error: Config error: model {model} is not in the allowed list")
+
+
+class NotTakenUp(ChatError):
+    """The message was stored and could not be answered: its run could not be started."""
+
+
+class ProviderFailed(ChatError):
+    """The model did not answer, and would not if it were asked again."""
+
+
+class ProviderBusy(ProviderFailed):
+    """The model's provider has no room for us now."""
+
+
+class ProviderTimedOut(ProviderFailed):
+    """The model's provider took too long."""
+
+
+class IdempotencyConflict(ChatError):
+    """The Idempotency-Key came with another message before."""

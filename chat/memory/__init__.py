@@ -1,0 +1,1 @@
+"""What the assistant remembers: documents per owner, found again by search."""

@@ -1,0 +1,24 @@
+"""Rows of the chat app, a file for each room."""
+
+from chat.models.costs import SpendingLimit, UsageRow
+from chat.models.cron import CronJob, CronRun
+from chat.models.memory import MemoryChunk, MemoryDocument
+from chat.models.sessions import Exchange, Message, Session
+from chat.models.settings import Secret, SettingChange, SettingGroup
+from chat.models.telegram import TelegramLink
+
+__all__ = [
+    "CronJob",
+    "CronRun",
+    "Exchange",
+    "MemoryChunk",
+    "MemoryDocument",
+    "Message",
+    "Secret",
+    "Session",
+    "SettingChange",
+    "SettingGroup",
+    "SpendingLimit",
+    "TelegramLink",
+    "UsageRow",
+]

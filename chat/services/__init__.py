@@ -1,0 +1,1 @@
+"""What changes conversations: one verb per function, each in its own transaction."""

@@ -1,0 +1,165 @@
+"""Whose turn it is in a session: exchanges are taken up one after the other.
+
+The session's row lock is what makes this one at a time; `exchange_one_running` would refuse a
+second. A run that has ended, or asks something, makes way for the next exchange: at once where its
+end is noticed, otherwise when the sweep or the next message comes by.
+"""
+
+import logging
+
+from django.db import models, transaction
+
+from accounts.principals import Principal
+from chat import live
+from chat.live_settings import current
+from chat.live_settings.groups import General
+from chat.models import Exchange, Session
+from chat.services.attribution import caller_of
+from chat.services.history import opening_of
+from chat.services.transcripts import mirror_run
+from project.lib.db import write_transaction
+from runs.errors import InvalidInput, QueueFull, RunNotWaiting, RunsError, ShuttingDown
+from runs.models import Run
+from runs.services.lifecycle import respond
+from runs.services.starting import StartRequest, start_run
+
+logger = logging.getLogger(__name__)
+
+CHAT_GRAPH = "chat"
+#: Why a message is not taken up now, though nothing is wrong with it.
+_LATER = (QueueFull, ShuttingDown)
+
+_OPEN = (Exchange.Status.WAITING, Exchange.Status.RUNNING)
+
+
+def take_up(session: Session, *, told: int | None = None) -> None:
+    """Begin the oldest exchange that waits, if the one before it is answered.
+
+    The caller holds the session's row lock. `told` is the exchange of somebody who is there to be
+    told: what makes that one impossible is raised. Others are refused on record, or wait.
+    """
+    while _settle(session):
+        exchange = session.exchanges.filter(status=Exchange.Status.WAITING).order_by("id").first()
+        if exchange is None:
+            return
+        try:
+            with transaction.atomic():
+                _begin(session, exchange)
+        except RunsError as error:
+            if exchange.pk == told:
+                raise
+            if isinstance(error, _LATER):
+                return
+            _refuse(exchange, error)
+        else:
+            live.exchange_changed(exchange.pk)
+            return
+
+
+def run_has_changed(run_id: str) -> None:
+    """A run has ended, or asks something: its session's next exchange may begin."""
+    session_ids = (
+        Exchange.objects.filter(run_id=run_id, status=Exchange.Status.RUNNING)
+        .values_list("session_id", flat=True)
+        .distinct()
+    )
+    for session_id in list(session_ids):
+        _take_up(session_id)
+
+
+def sweep() -> int:
+    """Look after every session with an open exchange; how many there were.
+
+    Mends what a crash left between the end of a run and its receiver.
+    """
+    session_ids = list(
+        Exchange.objects.filter(status__in=_OPEN).values_list("session_id", flat=True).distinct()
+    )
+    for session_id in session_ids:
+        _take_up(session_id)
+    return len(session_ids)
+
+
+def _take_up(session_id: str) -> None:
+    with write_transaction():
+        locked: models.QuerySet[Session] = Session.objects.select_for_update()
+        session = locked.filter(pk=session_id).first()
+        if session is not None:
+            take_up(session)
+
+
+def _settle(session: Session) -> bool:
+    """Close the exchange under way if its run is through with it. False while it works on."""
+    running = session.exchanges.filter(status=Exchange.Status.RUNNING)
+    run_ids = set(running.values_list("run_id", flat=True))
+    for run_id in run_ids:
+        run = Run.objects.filter(pk=run_id).first()
+        if run is not None and not (run.is_finished or run.status == Run.Status.AWAITING_INPUT):
+            return False
+        mirror_run(session, run_id)
+        settled = list(running.filter(run_id=run_id).values_list("pk", flat=True))
+        running.filter(run_id=run_id).update(status=Exchange.Status.ANSWERED)
+        for pk in settled:
+            live.exchange_changed(pk)
+    return True
+
+
+def _begin(session: Session, exchange: Exchange) -> None:
+    asking = _asking_run(session)
+    caller = caller_of(exchange)
+    if asking is not None:
+        try:
+            respond(run_id=asking.pk, response=exchange.text, caller=caller)
+        except RunNotWaiting:
+            asking = None  # somebody answered in the inbox meanwhile: this is a message like any
+        else:
+            exchange.kind = Exchange.Kind.RESPONSE
+            exchange.run_id, exchange.after_seq = asking.pk, asking.head_seq
+    if asking is None:
+        exchange.run_id = _start(session, exchange, caller)
+    exchange.status = Exchange.Status.RUNNING
+    exchange.save(update_fields=["kind", "status", "run_id", "after_seq"])
+
+
+def _asking_run(session: Session) -> Run | None:
+    """The run of this session that waits for a human, if the newest one does."""
+    last = session.exchanges.exclude(run_id="").order_by("-id").first()
+    if last is None:
+        return None
+    return Run.objects.filter(pk=last.run_id, status=Run.Status.AWAITING_INPUT).first()
+
+
+def _start(session: Session, exchange: Exchange, caller: Principal) -> str:
+    general = current(General)
+    params: dict[str, object] = {"max_tokens": general.max_tokens}
+    if general.reasoning_effort:
+        params["reasoning_effort"] = general.reasoning_effort
+    opening = opening_of(session)
+    goal = exchange.text if exchange.text.strip() else "(see the attached files)"
+    notes = "".join(f"\n\n[Attached file: {item['path']}]" for item in exchange.attachments)
+    started = start_run(
+        StartRequest(
+            goal=goal + notes,
+            graph_id=CHAT_GRAPH,
+            model=exchange.model or (general.models[0] if general.models else ""),
+            inputs={
+                "system": session.context,
+                "history": opening.messages,
+                "options": {"max_turns": general.max_turns, "params": params},
+            },
+            metadata={"session_id": session.pk, **opening.facts},
+            trigger_source=exchange.trigger_source,
+        ),
+        actor=exchange.actor,
+        user_id=exchange.user_id or None,
+        granted=frozenset(exchange.granted) if exchange.granted is not None else None,
+    )
+    return started.run_id
+
+
+def _refuse(exchange: Exchange, error: RunsError) -> None:
+    exchange.status = Exchange.Status.REFUSED
+    exchange.error = str(error)
+    exchange.error_code = "invalid" if isinstance(error, InvalidInput) else "unavailable"
+    exchange.save(update_fields=["status", "error", "error_code"])
+    live.exchange_changed(exchange.pk)

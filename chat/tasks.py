@@ -1,0 +1,11 @@
+"""Celery's side of chat: clocks that tick in a deployment with workers."""
+
+from celery import shared_task
+
+from chat.services import turns
+
+
+@shared_task(ignore_result=True)
+def sweep_conversations() -> None:
+    """Look after sessions with an open exchange. Any number may run: each locks its session."""
+    turns.sweep()
