@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("runs.triggers.api.urls")),
     path("", include("runs.inspector.urls")),
     path("", include("chat.api.urls")),
+    path("", include("chat.docs_site.urls")),
 ]
 if settings.STARPORT_OPENAPI:
     urlpatterns += [
