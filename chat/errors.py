@@ -43,6 +43,27 @@ class AdminOnly(ChatError):
         super().__init__("Admin access required")
 
 
+class CannotDeactivateYourself(ChatError):
+    """An administrator cannot shut themselves out."""
+
+    def __init__(self) -> None:
+        super().__init__("Cannot deactivate yourself")
+
+
+class TelegramAccountUnnamed(ChatError):
+    """A link needs the account's id or its name."""
+
+    def __init__(self) -> None:
+        super().__init__("Provide a Telegram ID or username")
+
+
+class TelegramAccountTaken(ChatError):
+    """Another user has this Telegram account; `force` takes it away from them."""
+
+    def __init__(self) -> None:
+        super().__init__("This Telegram account is linked to another user")
+
+
 class SessionNotFound(ChatError):
     """There is no such session, or not for this caller."""
 
