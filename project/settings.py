@@ -106,6 +106,11 @@ STARPORT_AUDIT_FLUSH_MS = env_int("STARPORT_AUDIT_FLUSH_MS", 100, minimum=0)
 # Clients reach this server over HTTPS, by a proxy or by its own certificate.
 STARPORT_HTTPS = env_bool("STARPORT_HTTPS")
 
+# --- Channels ---------------------------------------------------------------------------------
+
+TELEGRAM_BOT_TOKEN = env_secret("TELEGRAM_BOT_TOKEN")  # unless one is entered in the settings
+TELEGRAM_API_BASE = env_str("TELEGRAM_API_BASE", "https://api.telegram.org")
+
 # --- Django -----------------------------------------------------------------------------------
 
 # Daphne's app does nothing but replace `runserver`, and its Twisted would be a good part of every

@@ -5,7 +5,7 @@ from chat.models.cron import CronJob, CronRun
 from chat.models.memory import MemoryChunk, MemoryDocument
 from chat.models.sessions import Exchange, Message, Session
 from chat.models.settings import Secret, SettingChange, SettingGroup
-from chat.models.telegram import TelegramLink
+from chat.models.telegram import TelegramLink, TelegramReply
 
 __all__ = [
     "CronJob",
@@ -20,5 +20,6 @@ __all__ = [
     "SettingGroup",
     "SpendingLimit",
     "TelegramLink",
+    "TelegramReply",
     "UsageRow",
 ]

@@ -14,6 +14,7 @@ from chat.live_settings.groups import General
 from chat.memory.context import system_prompt
 from chat.models import Exchange, Message, Session
 from chat.services import turns
+from chat.services.attachments import Attachment
 from chat.services.sessions import Address, open_session, title_of
 from chat.services.transcripts import mirror_open_run
 from project.lib.db import write_transaction
@@ -23,24 +24,6 @@ from runs.services.starting import Idempotency
 from runs.storable import NUL
 
 TEXT_CHARS = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file that was stored below the files folder already."""
-
-    name: str
-    mime_type: str
-    path: str
-    size: int  # bytes
-
-    def as_map(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "mime_type": self.mime_type,
-            "path": self.path,
-            "size": self.size,
-        }
 
 
 @dataclass(frozen=True, slots=True)

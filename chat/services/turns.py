@@ -6,6 +6,7 @@ end is noticed, otherwise when the sweep or the next message comes by.
 """
 
 import logging
+from typing import Any
 
 from django.db import models, transaction
 
@@ -16,9 +17,11 @@ from chat.live_settings.groups import General
 from chat.models import Exchange, Session
 from chat.services.attribution import caller_of
 from chat.services.history import opening_of
+from chat.services.responses import response_of
 from chat.services.transcripts import mirror_run
 from project.lib.db import write_transaction
 from runs.errors import InvalidInput, QueueFull, RunNotWaiting, RunsError, ShuttingDown
+from runs.log.read import read_heads
 from runs.models import Run
 from runs.services.lifecycle import respond
 from runs.services.starting import StartRequest, start_run
@@ -109,7 +112,11 @@ def _begin(session: Session, exchange: Exchange) -> None:
     caller = caller_of(exchange)
     if asking is not None:
         try:
-            respond(run_id=asking.pk, response=exchange.text, caller=caller)
+            respond(
+                run_id=asking.pk,
+                response=response_of(_schema_of(asking), exchange.text),
+                caller=caller,
+            )
         except RunNotWaiting:
             asking = None  # somebody answered in the inbox meanwhile: this is a message like any
         else:
@@ -127,6 +134,13 @@ def _asking_run(session: Session) -> Run | None:
     if last is None:
         return None
     return Run.objects.filter(pk=last.run_id, status=Run.Status.AWAITING_INPUT).first()
+
+
+def _schema_of(asking: Run) -> dict[str, Any] | None:
+    """What the answer has to fit. The newest event of a waiting run is its question."""
+    event = read_heads([asking.pk]).get(asking.pk)
+    schema = event.data.get("schema") if event is not None else None
+    return schema if isinstance(schema, dict) else None
 
 
 def _start(session: Session, exchange: Exchange, caller: Principal) -> str:

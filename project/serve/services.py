@@ -16,6 +16,7 @@ from typing import Any
 from django.conf import settings
 
 from chat.services import turns
+from chat.telegram.service import keep_bot_running
 from project.lib.pool import in_database_thread
 from runs import dispatch, news, watching
 from runs.engine.service import SWEEP_SECONDS, Engine
@@ -91,8 +92,15 @@ async def conversations() -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def telegram() -> AsyncIterator[None]:
+    """Answers people in Telegram while the bot is switched on."""
+    async with _chore(keep_bot_running()):
+        yield
+
+
 #: Started in this order and stopped in the reverse one.
-SERVICES: tuple[Service, ...] = (watch_rows, engine, cron, conversations)
+SERVICES: tuple[Service, ...] = (watch_rows, engine, cron, conversations, telegram)
 
 
 async def _listen(engine: Engine | None) -> None:

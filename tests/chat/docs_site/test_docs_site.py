@@ -42,7 +42,7 @@ def test_what_is_no_page_is_sent_as_it_is(reader: Client):
     answer = reader.get("/docs/reference/openapi.json")
 
     assert answer.headers["Content-Type"] == "application/json"
-    assert b"".join(answer.streaming_content).startswith(b"{")
+    assert b"".join(answer).startswith(b"{")
 
 
 @pytest.mark.parametrize(
