@@ -110,10 +110,9 @@ class Bot:
     # Messages
 
     async def _take_message(self, message: dict[str, Any], update_id: int) -> None:
-        chat = message.get("chat") or {}
-        if chat.get("type") != "private":
+        chat_id = _private_chat(message)
+        if chat_id is None:
             return
-        chat_id = int(chat["id"])
         text = str(message.get("text") or message.get("caption") or "")
         command = _command(text)
         if command == "start":
@@ -268,11 +267,21 @@ def _command(text: str) -> str:
     return name if name in ("start", "new", "stop") else ""
 
 
+def _private_chat(message: dict[str, Any]) -> int | None:
+    """The chat, when there is nobody in it but one person and the bot."""
+    chat = message.get("chat")
+    if not isinstance(chat, dict) or chat.get("type") != "private":
+        return None
+    chat_id = chat.get("id")
+    return chat_id if isinstance(chat_id, int) else None
+
+
 def _place_of(query: dict[str, Any]) -> tuple[int | None, int]:
+    """Where the button was: chat and message."""
     message = query.get("message")
-    if not isinstance(message, dict) or not isinstance(message.get("chat"), dict):
+    if not isinstance(message, dict):
         return None, 0
-    return int(message["chat"]["id"]), int(message.get("message_id") or 0)
+    return _private_chat(message), int(message.get("message_id") or 0)
 
 
 def _begin_anew(owner: str, chat_id: int) -> None:

@@ -45,7 +45,8 @@ class Delivery:
 
     async def run(self) -> None:
         """Send everything. What fails to be sent is owed still, and tried at the next start."""
-        sends_all = current_mode() == "all_messages"
+        settings = await in_database_thread(current, Telegram)
+        sends_all = settings.stream_mode == "all_messages"
         async with self._typing():
             answer = follow_answer(self._exchange_id, after=self._after or None)
             async with aclosing(answer) as items:
@@ -119,20 +120,6 @@ class Delivery:
             with suppress(BotApiError):
                 await self._api.send_typing(self._chat_id)
             await asyncio.sleep(TYPING_SECONDS)
-
-
-def current_mode() -> str:
-    """`final_only` or `all_messages`, as it was last read: this is asked on the event loop."""
-    return _mode
-
-
-_mode = "final_only"
-
-
-def read_mode() -> None:
-    """Take in what the settings say. Call it in a thread."""
-    global _mode
-    _mode = current(Telegram).stream_mode
 
 
 async def say(api: BotApi, chat_id: int, text: str, **extra: Any) -> None:

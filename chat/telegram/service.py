@@ -8,7 +8,6 @@ from django.conf import settings
 
 from chat.live_settings import current
 from chat.live_settings.groups import Telegram
-from chat.telegram import delivery
 from chat.telegram.bot import Bot
 from chat.telegram.bot_api import BotApi
 from project.lib.pool import in_database_thread
@@ -53,5 +52,4 @@ async def _stop(task: "asyncio.Task[None] | None") -> None:
 
 def _wanted_token() -> str:
     """Empty while the bot is switched off, or has no token."""
-    delivery.read_mode()
     return settings.TELEGRAM_BOT_TOKEN if current(Telegram).enabled else ""
