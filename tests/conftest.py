@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import connection, connections
 
 from project.artifact_store import artifact_storage
+from tests.databases import drop_now
 from tests.migrated import copy_sqlite_database, template_database
 from tests.server import RunningServer, backing_services, clean_environment, launch
 
@@ -97,6 +98,12 @@ def no_network() -> Iterator[None]:
 # --- Servers ----------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _databases_are_dropped() -> Iterator[None]:
+    yield
+    drop_now()
+
+
 @pytest.fixture
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
     """Starts fresh servers: `start_server(token="…", flags=["--queue", "1"], env={…})`.
@@ -112,10 +119,12 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
 @pytest.fixture(scope="session")
 def _shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with _server_factory(tmp_path_factory) as start:
-        yield start(token=SHARED_TOKEN)
+        yield start(token=SHARED_TOKEN, env=WITH_QUICK_HEARTBEATS)
 
 
 SHARED_TOKEN = "the-daemon-token-of-tests"
+#: For servers whose open streams notice within a second what no event tells them.
+WITH_QUICK_HEARTBEATS = {"STARPORT_STREAM_HEARTBEAT_SECONDS": "1"}
 
 
 @pytest.fixture
@@ -169,6 +178,7 @@ _ANYWHERE = (
     "project/test_openapi",
     "project/test_profile_gates",
     "project/test_security_headers",
+    "project/test_typescript_client",
     "runs/graph_api/test_artifact_bucket",
     "runs/graph_api/test_graph_files",
     "runs/graphs/",
