@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 PYTEST_ARGS ?=
-# One test process per core; PYTEST_ARGS="-n 0" runs them in one.
+# tests/conftest.py says in how many processes; PYTEST_ARGS="-n 0" runs them in one.
 PYTEST := .venv/bin/python -m pytest -n auto --dist loadgroup
 
 VENV := .venv

@@ -16,6 +16,7 @@ import httpx
 import redis
 
 from tests.databases import create_database, drop_later
+from tests.warm_manage import WarmManage
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0  # far more than a start takes; a machine may be busy
@@ -94,6 +95,7 @@ class RunningServer:
     flags: tuple[str, ...]
     process: Process
     workers: list[Process] = field(default_factory=list)
+    warm_manage: WarmManage | None = None  # for a server on which many commands are run
 
     _past_errors: str = ""
 
@@ -108,6 +110,8 @@ class RunningServer:
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of `manage.py` on this server's data."""
+        if self.warm_manage is not None:
+            return self.warm_manage.run(*arguments)
         return run_manage(*arguments, environment=self.environment)
 
     def stop(self) -> int:
@@ -227,6 +231,8 @@ def clean_environment(data_dir: Path, **changes: str) -> dict[str, str]:
         "STARPORT_DATA": str(data_dir),
         "STARPORT_MODELS": "scripted:scripted",
         "STARPORT_LOG_FORMAT": "console",
+        # Each holds a connection, and PostgreSQL has a hundred for all servers under test.
+        "STARPORT_REQUEST_THREADS": "4",
         "PYTHONUNBUFFERED": "1",
     }
     return {**kept, **chosen, **changes}
