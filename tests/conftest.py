@@ -32,7 +32,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than cores, since many tests wait; few on PostgreSQL, which runs out of connections.
 
-    With Celery a process has up to two servers at a time, and those two workers each.
+    With Celery a process has up to three servers at a time, and those up to two workers each.
     """
     cores = os.cpu_count() or 1
     return min(cores, 3) if os.environ.get("DATABASE_URL") else cores + 1
@@ -125,8 +125,9 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
     """Starts fresh servers: `start_server(token="…", flags=["--queue", "1"], env={…})`.
 
     Each has a data folder and a database of its own and is stopped after the test. Under Celery it
-    has two workers; a test that executes no run asks for `workers=0`. A server that wrote a
-    traceback fails the test, unless it was started with `may_fail=True`.
+    has one worker (those that many tests share have two); a test that executes no run asks for
+    `workers=0`. A server that wrote a traceback fails the test, unless it was started with
+    `may_fail=True`.
     """
     with _server_factory(tmp_path_factory) as start:
         yield start
@@ -135,7 +136,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
 @pytest.fixture(scope="session")
 def _shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with _server_factory(tmp_path_factory) as start:
-        server = start(token=SHARED_TOKEN, env=WITH_QUICK_HEARTBEATS)
+        server = start(token=SHARED_TOKEN, env=WITH_QUICK_HEARTBEATS, workers=2)
         with closing(WarmManage(server.environment)) as server.warm_manage:
             yield server
 
@@ -163,7 +164,7 @@ def _server_factory(folders: pytest.TempPathFactory) -> Iterator[StartServer]:
             token: str = "",
             flags: Sequence[str] = (),
             env: Mapping[str, str] | None = None,
-            workers: int = 2,
+            workers: int = 1,
             may_fail: bool = False,
         ) -> RunningServer:
             data_dir = folders.mktemp("data")
