@@ -136,14 +136,18 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
 @pytest.fixture(scope="session")
 def _shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with _server_factory(tmp_path_factory) as start:
-        server = start(token=SHARED_TOKEN, env=WITH_QUICK_HEARTBEATS, workers=2)
+        server = start(token=SHARED_TOKEN, env=SHARED_ENVIRONMENT, workers=2)
         with closing(WarmManage(server.environment)) as server.warm_manage:
             yield server
 
 
 SHARED_TOKEN = "the-daemon-token-of-tests"
-#: For servers whose open streams notice within a second what no event tells them.
-WITH_QUICK_HEARTBEATS = {"STARPORT_STREAM_HEARTBEAT_SECONDS": "1"}
+SHARED_ENVIRONMENT = {
+    # Open streams notice within a second what no event tells them.
+    "STARPORT_STREAM_HEARTBEAT_SECONDS": "1",
+    # Some tests leave a run that sleeps; at the end nobody waits for it.
+    "STARPORT_DRAIN_SECONDS": "0",
+}
 
 
 @pytest.fixture

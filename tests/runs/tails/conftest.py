@@ -31,7 +31,7 @@ def _driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     with _server_factory(tmp_path_factory) as start:
         server = start(
             flags=["--graphs", str(graphs)],
-            env=WITH_FAULT_TOOLS,
+            env=WITH_FAULT_TOOLS | {"STARPORT_DRAIN_SECONDS": "0"},
             workers=2,
             may_fail=True,  # tools that raise are logged with their traceback
         )
