@@ -56,6 +56,10 @@ STARPORT_REQUEST_THREADS = env_int(
 )
 # WebSockets that may watch one run, in each server process.
 STARPORT_STREAM_SUBSCRIBERS = env_int("STARPORT_STREAM_SUBSCRIBERS", 64, minimum=1)
+# Seconds of silence after which an open stream shows that it lives and looks at the run's row.
+STARPORT_STREAM_HEARTBEAT_SECONDS = env_seconds(
+    "STARPORT_STREAM_HEARTBEAT_SECONDS", 15.0, minimum=1.0
+)
 STARPORT_BODY_LIMIT = env_int("STARPORT_BODY_LIMIT", 2 * 1024 * 1024, minimum=1024)  # bytes
 
 # --- What runs are made of --------------------------------------------------------------------

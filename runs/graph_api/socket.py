@@ -28,7 +28,7 @@ from runs.live import TextDelta
 from runs.log.events import StoredEvent
 from runs.models import Run
 from runs.services.listing import find_run, find_summary
-from runs.streams import PAGE, Item, follow_batches
+from runs.streams import PAGE, Item, admission_seconds, follow_batches
 from runs.tools.registry import get_registry
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,6 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 SUBPROTOCOL = "stargraph.v1"
 PACK = "stargraph.serve.stream"  # of what the audit trail says about streams
 
-ADMISSION_SECONDS = 10.0  # how long a stream may outlive the revocation of its key
 DRAIN_SECONDS = 30.0  # for the frames that a client still gets before the socket is closed
 CLOSE_SECONDS = 5.0
 HISTORY_CHUNK = 100  # events whose frames are made in one go
@@ -214,7 +213,7 @@ class RunSocket:
 
     async def _watch_admission(self) -> None:
         while True:
-            await asyncio.sleep(ADMISSION_SECONDS)
+            await asyncio.sleep(admission_seconds())
             if not await in_database_thread(is_still_valid, self._caller):
                 self.end(EXPIRED)
                 return
