@@ -61,9 +61,9 @@ class NodeRunner:
         if known is not None:
             return known
         if task.path not in self.state.now.started:
-            version = await self._version_of_subgraph(task)
+            subgraph, version = await self._pinned_subgraph(task)
             self.journal.record(
-                NodeStarted(task.step, task.path, task.node.id, task.node.kind, version)
+                NodeStarted(task.step, task.path, task.node.id, task.node.kind, subgraph, version)
             )
         override = self._override(task)
         if override is not None:
@@ -76,15 +76,20 @@ class NodeRunner:
             outcome = Failed("the node has to do with a value that no log could hold", "node")
         return self._record(task, outcome)
 
-    async def _version_of_subgraph(self, task: Task) -> str:
-        """Which version a subgraph keeps to its end, whatever is registered meanwhile."""
+    async def _pinned_subgraph(self, task: Task) -> tuple[str, str]:
+        """A subgraph's id, and the version that it keeps in this run whatever is registered."""
         config = task.node.config
         if not isinstance(config, SubgraphConfig):
-            return ""
+            return "", ""
+        pinned = self.state.versions
+        if config.graph in pinned:
+            return config.graph, pinned[config.graph]
         try:
-            return (await self.world.find_graph(config.graph, "")).hash
+            current = (await self.world.find_graph(config.graph, "")).hash
         except GraphNotFound:
-            return ""  # the node will say so
+            return config.graph, ""  # the node will say so
+        # Another branch may have begun the same subgraph while this one looked.
+        return config.graph, pinned.get(config.graph, current)
 
     async def _execute(self, task: Task) -> Outcome:
         config = task.node.config

@@ -8,6 +8,7 @@ from runs.engine.graph.outcomes import Failed, Finished, Outcome, WaitsUntil
 from runs.engine.graph.state import inner_path, subgraph_path
 from runs.engine.graph.steps import StepRunner, Taken, route_of
 from runs.engine.graph.task import Frame
+from runs.errors import GraphNotFound
 from runs.graphs.configs import SubgraphConfig
 from runs.graphs.expressions import ExpressionInvalid
 from runs.graphs.routing import first_route
@@ -26,7 +27,9 @@ async def run(runner: "NodeRunner", task: "Task", config: SubgraphConfig) -> Out
     depth = task.frame.depth + 1
     if depth > MAX_DEPTH:
         return Failed(f"subgraphs are nested deeper than {MAX_DEPTH}", "node")
-    version = runner.state.now.versions.get(task.path, "")
+    version = runner.state.versions.get(config.graph)
+    if version is None:  # there was none when the node started; one of today would be no pin
+        raise GraphNotFound(f"there is no graph {config.graph!r}")
     graph = await runner.world.find_graph(config.graph, version)
     values = task.values()
     missing = [outer for outer in config.inputs.values() if outer not in values]
