@@ -1,11 +1,12 @@
 """The graphs that runs can be started on, and every version that a run may still be bound to.
 
 Built-in graphs come with the program. All others are documents in the database: registered from
-the folders of `--graphs` when a server starts, and from the admin. A version is never changed.
+the folders of `--graphs` when a server starts, and from the admin. A version is never changed, and
+those of built-in graphs are kept as well: another release of the program has others.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from runs.models import GraphVersion
 
 BUILT_IN_MAX_TURNS = 32
 LIBRARY = Path(__file__).parent.parent / "library"
+BUILT_IN = "built-in"
 FROM_FILE = "file:"
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -56,18 +58,13 @@ def get_graph(graph_id: str) -> Graph:
 
 
 def get_version(graph_id: str, graph_hash: str) -> Graph:
-    """The version a run was bound to, or the built-in graph that has replaced it since.
-
-    Raises `GraphNotFound`.
-    """
+    """The version that a run is bound to. Raises `GraphNotFound`."""
     built_in = built_in_graphs().get(graph_id)
     if built_in is not None and built_in.hash == graph_hash:
         return built_in
     stored = _stored_version(graph_id, graph_hash)
     if stored is not None:
         return stored
-    if built_in is not None:
-        return built_in
     raise GraphNotFound(f"there is no version {graph_hash[:12]} of graph {graph_id!r}")
 
 
@@ -123,6 +120,28 @@ def register(document: Any, *, source: str, actor: str) -> Graph:
     with write_transaction():
         _make_current(graph, source, actor)
     return graph
+
+
+def keep_versions(graphs: Iterable[Graph]) -> None:
+    """Keep these versions of built-in graphs for runs that outlive this release of the program.
+
+    None of them is current: which one is, the program itself says.
+    """
+    known = set(GraphVersion.objects.filter(source=BUILT_IN).values_list("graph_id", "hash"))
+    GraphVersion.objects.bulk_create(
+        [
+            GraphVersion(
+                graph_id=graph.id,
+                hash=graph.hash,
+                document=graph.document,
+                source=BUILT_IN,
+                is_current=False,
+            )
+            for graph in graphs
+            if (graph.id, graph.hash) not in known
+        ],
+        ignore_conflicts=True,  # servers that start together
+    )
 
 
 def retire(graph_id: str, *, actor: str) -> None:
