@@ -315,6 +315,7 @@ class StepCompleted(Payload):
     targets: list[str] | None = field(default=None, metadata=_OMIT)  # of a parallel
     join: str = field(default="", metadata=_OMIT)
     strategy: str = field(default="", metadata=_OMIT)
+    allow_effects: bool = field(default=False, metadata=_OMIT)  # of losing branches
     gate: dict[str, Any] | None = field(default=None, metadata=_OMIT)  # an interrupt by a rule
     not_before_ns: int = field(default=0, metadata=_OMIT)  # a retry waits this long
     merged: dict[str, Any] | None = field(default=None, metadata=_OMIT)  # output of all branches

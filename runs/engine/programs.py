@@ -170,8 +170,8 @@ class GraphProgram:
         log = self.journal.tail.projection
         return Spent(log.input_tokens, log.output_tokens, log.cost_usd)
 
-    def agent_effects(self, agent: Agent, journal: ScopedJournal) -> "GraphEffects":
-        return GraphEffects(self._execution, agent, journal, self)
+    def agent_effects(self, agent: Agent, journal: ScopedJournal, task: Task) -> "GraphEffects":
+        return GraphEffects(self._execution, agent, journal, self, task)
 
     def recorded_call(self, tool: Tool, use: ToolUse, attempt: int) -> Payload | None:
         state = self.journal.state

@@ -5,8 +5,8 @@ the folders of `--graphs` when a server starts, and from the admin. A version is
 those of built-in graphs are kept as well: another release of the program has others.
 """
 
-import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def all_graphs() -> list[Graph]:
     return sorted([*built_in_graphs().values(), *stored], key=lambda graph: graph.id)
 
 
-@functools.cache
+@cache
 def built_in_graphs() -> dict[str, Graph]:
     graphs = [parse_graph(_AGENT)]
     graphs += [_load(path) for path in sorted(LIBRARY.glob("*.yaml"))]
@@ -117,9 +117,27 @@ def register(document: Any, *, source: str, actor: str) -> Graph:
     if graph.id in built_in_graphs():
         problem = Problem("/id", "a built-in graph has this id", actual=repr(graph.id))
         raise GraphInvalid([problem])
+    _refuse_racing_effects(graph, _find_current)
     with write_transaction():
         _make_current(graph, source, actor)
     return graph
+
+
+def _refuse_racing_effects(
+    graph: Graph, find: Callable[[str], Graph | None], source: str = ""
+) -> None:
+    # Not at the top: among the tools that it asks about is one that starts runs of graphs.
+    from runs.graphs.effects import race_problems
+
+    if problems := list(race_problems(graph, find)):
+        raise GraphInvalid(problems, source=source)
+
+
+def _find_current(graph_id: str) -> Graph | None:
+    try:
+        return get_graph(graph_id)
+    except (GraphNotFound, GraphInvalid):
+        return None  # whoever runs it says so
 
 
 def keep_versions(graphs: Iterable[Graph]) -> None:
@@ -166,6 +184,8 @@ def register_files() -> list[Graph]:
             problem = Problem("/id", "another graph has this id", actual=repr(graph.id))
             raise GraphInvalid([problem], source=path.name)
         found[graph.id] = (graph, f"{FROM_FILE}{path.name}")
+    for graph, source in found.values():
+        _refuse_racing_effects(graph, partial(_find_among, found), source.removeprefix(FROM_FILE))
     if not settings.STARPORT_GRAPHS:
         return []
     with write_transaction():
@@ -175,6 +195,11 @@ def register_files() -> list[Graph]:
         for graph, source in found.values():
             _make_current(graph, source, "serve")
     return [graph for graph, _ in found.values()]
+
+
+def _find_among(found: dict[str, tuple[Graph, str]], graph_id: str) -> Graph | None:
+    """What will be current once these are registered."""
+    return found[graph_id][0] if graph_id in found else _find_current(graph_id)
 
 
 def _make_current(graph: Graph, source: str, actor: str) -> None:

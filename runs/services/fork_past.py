@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from runs.engine.fork_effects import EFFECTS, mutated, retracted, same_call
+from runs.engine.fork_effects import mutated, retracted, same_call
 from runs.engine.graph.state import gate_key
 from runs.event_types import (
     InputReceived,
@@ -111,7 +111,7 @@ class Past:
 
         First those after the step, in the order of the log, then the earlier ones.
         """
-        effectful = {tool.name for tool in get_registry().all() if tool.side_effects in EFFECTS}
+        effectful = {tool.name for tool in get_registry().all() if tool.has_effects}
         inherited = list((self.forked.effects or ()) if self.forked is not None else ())
         stood_in = {same_call(entry["tool"], entry["args"]) for entry in inherited}
         used: Counter[bytes] = Counter()

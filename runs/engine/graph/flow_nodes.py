@@ -14,6 +14,7 @@ from runs.engine.graph.outcomes import (
     WaitsForInput,
     WaitsUntil,
 )
+from runs.engine.graph.races import EFFECT_IN_RACE, refusal
 from runs.engine.graph.state import item_path
 from runs.engine.graph.task import Artifact
 from runs.event_types import ArtifactWritten, TimerSet
@@ -62,6 +63,8 @@ async def sleep(runner: "NodeRunner", task: "Task", config: SleepConfig) -> Outc
 async def write_artifact(
     runner: "NodeRunner", task: "Task", config: WriteArtifactConfig
 ) -> Outcome:
+    if task.frame.forbids_effects:
+        return Failed(refusal("write_artifact"), EFFECT_IN_RACE)
     values = task.values()
     content = values.get(config.content_field)
     if isinstance(content, str):

@@ -25,7 +25,7 @@ async def run_agent(runner: "NodeRunner", task: "Task", config: AgentConfig) -> 
     state = _fold(runner, task, prompt)
     runner.state.agents[task.path] = state
     journal = ScopedJournal(runner.journal, task.path, task.node.id, state)
-    effects = runner.world.agent_effects(agent, journal)
+    effects = runner.world.agent_effects(agent, journal, task)
     await AgentLoop(agent, journal, effects, shared=runner.world.shared_budget()).run()
     if journal.asked is not None:
         return WaitsForInput(journal.asked)

@@ -60,7 +60,7 @@ def route_of(graph: Graph, transition: StepCompleted) -> Route:
             targets=tuple(transition.targets),
             join=transition.join,
             strategy=transition.strategy or "all",
-            allow_effects=True,
+            allow_effects=transition.allow_effects,
         )
     if transition.gate is not None:
         gate = Interrupt.model_validate(transition.gate)
@@ -103,6 +103,7 @@ def transition_of(
         targets=list(block.targets) if block else None,
         join=block.join if block else "",
         strategy=block.strategy if block else "",
+        allow_effects=block.allow_effects if block else False,
         gate=_gate(taken),
         not_before_ns=now_ns() + taken.delay_ms * 1_000_000 if taken.delay_ms else 0,
         merged=merged,
@@ -235,7 +236,8 @@ class _Branches:
         self, runner: NodeRunner, frame: Frame, block: Parallel, step: int, path: str
     ) -> None:
         self._runner = runner
-        self._frame = frame
+        forbids_effects = frame.forbids_effects or block.forbids_effects
+        self._frame = replace(frame, forbids_effects=forbids_effects)
         self._block = block
         self._step = step
         self._paths = [branch_path(path, index) for index in range(len(block.targets))]

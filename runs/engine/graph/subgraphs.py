@@ -51,7 +51,7 @@ async def run(runner: "NodeRunner", task: "Task", config: SubgraphConfig) -> Out
             transition = recorded[number]
             following = route_of(graph, transition)
         else:
-            frame = Frame(graph, state, facts, prefix, depth)
+            frame = Frame(graph, state, facts, prefix, depth, task.frame.forbids_effects)
             taken = await steps.take(frame, current, step=task.step, path=path, last_node=last_node)
             if not isinstance(taken, Taken):
                 return taken

@@ -18,13 +18,17 @@ from runs.tools.base import Tool
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A graph under way: the run's own, or a subgraph's. `prefix` begins the paths inside it."""
+    """A graph under way: the run's own, or a subgraph's. `prefix` begins the paths inside it.
+
+    What a race is part of `forbids_effects`: a branch that loses must leave nothing behind.
+    """
 
     graph: Graph
     state: Mapping[str, Any]
     facts: Sequence[Fact]
     prefix: str = ""
     depth: int = 0
+    forbids_effects: bool = False
 
     def values(self, node_id: str) -> dict[str, Any]:
         """The names that its conditions and templates see."""
@@ -76,7 +80,7 @@ class World(Protocol):
         """The run's own budget, which all its nodes spend from."""
         ...
 
-    def agent_effects(self, agent: Agent, journal: ScopedJournal) -> Effects: ...
+    def agent_effects(self, agent: Agent, journal: ScopedJournal, task: Task) -> Effects: ...
 
     def recorded_call(self, tool: Tool, use: ToolUse, attempt: int) -> Payload | None:
         """In a fork, the outcome of an effect that must not be repeated; else `None`."""

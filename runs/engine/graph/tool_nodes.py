@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from runs.engine.graph.outcomes import Failed, Finished, Outcome, WaitsForInput
+from runs.engine.graph.races import refused_call
 from runs.engine.tool_calls import CallContext, Waiting, run_call, schedule
 from runs.event_types import (
     InputRequested,
@@ -73,6 +74,8 @@ async def _execute(
         # A human's response is the result of the call that asked.
         return ToolCallCompleted(use.call_id, {"response": answer.response}, 0, attempt)
     recorded = runner.world.recorded_call(tool, use, attempt)
+    if recorded is None:
+        recorded = refused_call(task, tool, use, attempt)
     if recorded is not None:
         return recorded
     context = CallContext(await runner.world.caller(tool), use.call_id, runner.journal)
