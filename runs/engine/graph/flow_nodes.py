@@ -5,7 +5,6 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from project.lib.clock import now_ns
 from runs.engine.graph.outcomes import (
     Failed,
     Finished,
@@ -55,9 +54,10 @@ async def halt(runner: "NodeRunner", task: "Task", config: HaltConfig) -> Outcom
 async def sleep(runner: "NodeRunner", task: "Task", config: SleepConfig) -> Outcome:
     until = runner.state.now.timers.get(task.path)
     if until is None:
-        until = now_ns() + int(config.seconds * 1e9)
+        until = runner.journal.now_ns() + int(config.seconds * 1e9)
         runner.journal.record(TimerSet(task.path, until))
-    return Finished() if now_ns() >= until else WaitsUntil(until)
+        until = runner.state.now.timers[task.path]  # a replay has the recorded one
+    return Finished() if runner.journal.now_ns() >= until else WaitsUntil(until)
 
 
 async def write_artifact(

@@ -9,7 +9,7 @@ from runs.engine.graph import flow_nodes, gates, model_nodes, tool_nodes
 from runs.engine.graph.outcomes import Failed, Finished, Outcome
 from runs.engine.graph.state import GraphState
 from runs.engine.graph.task import Task, World
-from runs.engine.journal import LiveJournal
+from runs.engine.journal import ConcurrentJournal
 from runs.errors import GraphNotFound, InvalidInput, ModelNotFound
 from runs.event_types import NodeFailed, NodeFinished, NodeStarted
 from runs.graphs.configs import (
@@ -47,7 +47,7 @@ _EXECUTE: dict[type[NodeConfig], Callable[["NodeRunner", Task, Any], Awaitable[O
 class NodeRunner:
     """Executes the nodes of one run. Branches and items call `run` side by side."""
 
-    def __init__(self, journal: LiveJournal[GraphState], world: World) -> None:
+    def __init__(self, journal: ConcurrentJournal[GraphState], world: World) -> None:
         self.journal = journal
         self.world = world
 
@@ -62,6 +62,7 @@ class NodeRunner:
             return known
         if task.path not in self.state.now.started:
             subgraph, version = await self._pinned_subgraph(task)
+            await self.journal.turn(task.path)
             self.journal.record(
                 NodeStarted(task.step, task.path, task.node.id, task.node.kind, subgraph, version)
             )
@@ -74,6 +75,8 @@ class NodeRunner:
             outcome = Failed(str(error), "node")
         except (CodecError, RecursionError):
             outcome = Failed("the node has to do with a value that no log could hold", "node")
+        if isinstance(outcome, Finished | Failed):
+            await self.journal.turn(task.path)
         return self._record(task, outcome)
 
     async def _pinned_subgraph(self, task: Task) -> tuple[str, str]:

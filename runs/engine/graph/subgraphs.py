@@ -3,7 +3,6 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from project.lib.clock import now_ns
 from runs.engine.graph.outcomes import Failed, Finished, Outcome, WaitsUntil
 from runs.engine.graph.state import inner_path, subgraph_path
 from runs.engine.graph.steps import StepRunner, Taken, route_of
@@ -55,8 +54,10 @@ async def run(runner: "NodeRunner", task: "Task", config: SubgraphConfig) -> Out
             taken = await steps.take(frame, current, step=task.step, path=path, last_node=last_node)
             if not isinstance(taken, Taken):
                 return taken
-            transition, following = taken.transition, taken.route
-            runner.journal.record(transition)
+            following = taken.route
+            await runner.journal.turn(prefix)
+            runner.journal.record(taken.transition)
+            transition = runner.state.now.inner[prefix][number]  # as it was recorded
             await runner.journal.commit_soon()
             await asyncio.sleep(0)
         finished = runner.state.now.finished.get(path)
@@ -70,6 +71,6 @@ async def run(runner: "NodeRunner", task: "Task", config: SubgraphConfig) -> Out
         current, last_node = following, transition.from_node
         if current.is_end:
             return Finished({outer: state.get(inner) for outer, inner in config.outputs.items()})
-        if transition.not_before_ns > now_ns():
+        if transition.not_before_ns > runner.journal.now_ns():
             return WaitsUntil(transition.not_before_ns)
     return Failed(f"{graph.id} did not end within {config.max_steps} steps", "max_steps")

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from runs.engine.agent import Effects, SharedBudget
+from runs.engine.agent import AgentLoop, Effects, SharedBudget
 from runs.engine.graph.scope import ScopedJournal
 from runs.engine.start import Agent
-from runs.engine.tool_calls import Caller
+from runs.engine.tool_calls import Waiting
 from runs.event_types import Payload
 from runs.graphs.documents import Graph, Node
 from runs.graphs.routing import values_for
@@ -82,11 +82,19 @@ class World(Protocol):
 
     def agent_effects(self, agent: Agent, journal: ScopedJournal, task: Task) -> Effects: ...
 
+    async def drive_agent(self, loop: AgentLoop, journal: ScopedJournal) -> None:
+        """Run the agent of a node to its end, or to where it waits."""
+        ...
+
     def recorded_call(self, tool: Tool, use: ToolUse, attempt: int) -> Payload | None:
         """In a fork, the outcome of an effect that must not be repeated; else `None`."""
         ...
 
-    async def caller(self, tool: Tool) -> Caller: ...
+    async def call_tool(
+        self, task: Task, tool: Tool, use: ToolUse, attempt: int
+    ) -> Payload | Waiting:
+        """The outcome of a `tool` node's call; its intent is durable."""
+        ...
 
     async def find_graph(self, graph_id: str, version: str) -> Graph:
         """The version of that hash, or the current one for "". Raises `GraphNotFound`."""

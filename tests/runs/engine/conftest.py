@@ -10,7 +10,8 @@ from django.db import connection
 
 from project.lib.pool import in_database_thread
 from runs import dispatch
-from runs.engine.replay import ReplayReport, load_recording, replay_run
+from runs.engine.replay import load_recording, replay_run
+from runs.engine.replay_journal import ReplayReport
 from runs.engine.service import Engine
 from runs.graphs.registry import register
 from runs.log.events import StoredEvent
