@@ -142,8 +142,9 @@ def check_request(request: StartRequest) -> tuple[Graph, dict[str, Any] | None]:
         raise InvalidInput("goal must not be blank", field="goal")
     for model in models_of(graph, request.model):
         get_client(model)
-    if complaint := complaint_about(request.inputs):
-        raise InvalidInput(f"inputs: {complaint}", field="inputs")
+    for name in ("goal", "metadata", "inputs"):
+        if complaint := complaint_about(getattr(request, name)):
+            raise InvalidInput(f"{name}: {complaint}", field=name)
     if graph.lone_agent is not None:
         check_opening(graph.lone_agent, request.inputs)
     unfit = next(graph.state.complaints(_as_recorded(request.inputs)), None)
@@ -153,7 +154,7 @@ def check_request(request: StartRequest) -> tuple[Graph, dict[str, Any] | None]:
 
 
 def _as_recorded(inputs: dict[str, Any]) -> dict[str, Any]:
-    """What the log would make of them: an integer beyond 64 bits is none there."""
+    """What the log makes of them. Refuses lists and objects that are too long for it."""
     try:
         recorded: dict[str, Any] = to_log_value(inputs)
         encode(recorded)
