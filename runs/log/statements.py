@@ -9,19 +9,16 @@ PostgreSQL gets one statement per row, which psycopg sends as one pipeline.
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import chain
-from typing import Any
 
 from django.db import connection
-from django.db.backends.utils import CursorWrapper
 
+from project.lib.sql import Row, execute
 from runs.models import Event, ExternalPayload, MailboxItem, Run
 
 EVENTS = Event._meta.db_table
 RUNS = Run._meta.db_table
 _EXTERNAL = ExternalPayload._meta.db_table
 _MAIL = MailboxItem._meta.db_table
-
-Row = tuple[Any, ...]
 
 _EVENT_COLUMNS = ("run_id", "seq", "prev_hash", "ts", "kind", "payload", "hash")
 _INSERT = f"INSERT INTO {EVENTS} ({', '.join(_EVENT_COLUMNS)}) VALUES "  # noqa: S608
@@ -43,15 +40,13 @@ class HeadUpdate:
         fence = " AND ".join(f"{column} = %s" for column in _FENCE)
         self._one = self._statement(assignments, "", fence)
 
-    def execute(self, cursor: CursorWrapper, rows: Sequence[Row]) -> int:
+    def execute(self, rows: Sequence[Row]) -> int:
         """Each row: the values of `columns`, then id, head and lease. How many runs matched."""
         if connection.vendor != "sqlite":
-            cursor.executemany(self._one, rows)
-            return int(cursor.rowcount)
+            return _execute_each(self._one, rows)
         matched = 0
         for some in _parts(rows):
-            cursor.execute(self._many(len(some)), list(chain.from_iterable(some)))
-            matched += cursor.rowcount
+            matched += execute(self._many(len(some)), list(chain.from_iterable(some)))
         return matched
 
     @cache  # noqa: B019 - its few instances live as long as the module
@@ -97,18 +92,24 @@ COMPLETE = HeadUpdate(
 )
 
 
-def insert_events(cursor: CursorWrapper, rows: Sequence[Row]) -> None:
+def insert_events(rows: Sequence[Row]) -> None:
     """Each row: run id, seq, previous hash, time, kind, payload, hash."""
     if connection.vendor != "sqlite":
-        cursor.executemany(_insertion(1), rows)
+        _execute_each(_insertion(1), rows)
         return
     for some in _parts(rows):
-        cursor.execute(_insertion(len(some)), list(chain.from_iterable(some)))
+        execute(_insertion(len(some)), list(chain.from_iterable(some)))
 
 
-def insert_external(cursor: CursorWrapper, rows: Sequence[Row]) -> None:
+def insert_external(rows: Sequence[Row]) -> None:
     """References to payloads in the artifact store: run id, seq, digest, size."""
-    cursor.executemany(_INSERT_EXTERNAL, rows)
+    _execute_each(_INSERT_EXTERNAL, rows)
+
+
+def _execute_each(statement: str, rows: Sequence[Row]) -> int:
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, rows)
+        return int(cursor.rowcount)
 
 
 @cache

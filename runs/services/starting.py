@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from accounts import audit
 from project.lib.db import write_transaction
 from project.lib.ids import new_ulid
+from project.lib.sql import execute
 from runs import dispatch, metrics
 from runs.errors import IdempotencyConflict, InvalidInput, QueueFull, ShuttingDown
 from runs.graphs.configs import Budget
@@ -221,8 +222,7 @@ def _insert(
         actor=actor,
         granted=None if granted is None else sorted(granted),
     )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, list(stored.values()))
+    execute(statement, list(stored.values()))
     return run_id
 
 
