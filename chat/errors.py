@@ -71,6 +71,13 @@ class SessionNotFound(ChatError):
         super().__init__("Session not found")
 
 
+class DocumentNotFound(ChatError):
+    """The memory has no document of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no document {name[:100]!r}")
+
+
 class ModelNotAllowed(ChatError):
     """The message names a model that is not among the configured ones."""
 

@@ -95,6 +95,7 @@ REFUSALS: dict[type[Exception], Refusal] = {
     chat.TelegramAccountUnnamed: Refusal(400, "telegram_account_unnamed"),
     chat.TelegramAccountTaken: Refusal(409, "telegram_account_taken"),
     chat.SessionNotFound: Refusal(404, "session_not_found"),
+    chat.DocumentNotFound: Refusal(404, "document_not_found"),
     chat.ModelNotAllowed: Refusal(400, "model_not_allowed"),
     chat.NotTakenUp: Refusal(503, "not_taken_up", _RETRY_SOON),
     chat.ProviderFailed: Refusal(502, "provider_failed"),

@@ -10,6 +10,7 @@ from accounts import capabilities
 from chat.answers import Refused, Settled, Tally, follow_answer
 from chat.api.base import ApiRequest, GatewayView, json_response
 from chat.api.bodies import Body, read_body
+from chat.api.schema_chat import describe_chat
 from chat.errors import (
     NotTakenUp,
     ProviderBusy,
@@ -33,6 +34,7 @@ class ChatBody(Body):
     model: str | None = None
 
 
+@describe_chat(ChatBody)
 class ChatView(GatewayView):
     capabilities: ClassVar = {"POST": capabilities.CHAT_USE}
 

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from chat.api.chat import ChatView
+from chat.api.memory import MemoryReindexView, MemorySearchView
 from chat.api.standing import GatewayHealthView, VerifyView
 from chat.api.users import (
     ActivateUserView,
@@ -19,6 +20,9 @@ urlpatterns: list[URLPattern] = [
     # Who calls
     path("api/health", GatewayHealthView.as_view()),
     path("api/auth/verify", VerifyView.as_view()),
+    # Memory
+    path("api/memory/search", MemorySearchView.as_view()),
+    path("api/memory/reindex", MemoryReindexView.as_view()),
     # Users and keys
     path("api/settings/auth/users", UsersView.as_view()),
     path("api/settings/auth/users/<slug:user_id>", UserView.as_view()),

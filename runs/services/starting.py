@@ -235,9 +235,7 @@ _FIELDS = {field.attname: field for field in Run._meta.concrete_fields}
 _STORED_AS_THEY_ARE = frozenset(
     name
     for name, field in _FIELDS.items()
-    if isinstance(
-        field.target_field if field.is_relation else field, (CharField, TextField, IntegerField)
-    )
+    if isinstance(getattr(field, "target_field", field), (CharField, TextField, IntegerField))
 )
 
 
