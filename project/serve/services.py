@@ -26,7 +26,8 @@ from runs.providers.base import ProviderError
 from runs.services.draining import start_draining
 from runs.services.queue import sweep_expired
 from runs.services.redelivery import redeliver_pending
-from runs.triggers.clock import Clock, set_clock
+from runs.triggers.clock import clock as trigger_clock
+from runs.triggers.firing import fire_due as fire_due_triggers
 
 logger = logging.getLogger(__name__)
 
@@ -75,13 +76,8 @@ async def watch_rows() -> AsyncIterator[None]:
 @asynccontextmanager
 async def cron() -> AsyncIterator[None]:
     """Fires cron triggers in time, whoever executes the runs."""
-    clock = Clock()
-    set_clock(clock)
-    try:
-        async with _chore(clock.run()):
-            yield
-    finally:
-        set_clock(None)
+    async with _chore(trigger_clock.run(fire_due_triggers)):
+        yield
 
 
 @asynccontextmanager
