@@ -7,3 +7,8 @@ class ChatConfig(AppConfig):
 
     def ready(self) -> None:
         from chat import receivers  # noqa: F401 - it connects itself
+        from chat.cron.tools import TOOLS
+        from runs.tools.registry import register_tool
+
+        for tool in TOOLS:
+            register_tool(tool)

@@ -15,6 +15,9 @@ from typing import Any
 
 from django.conf import settings
 
+from chat.cron.clock import clock as job_clock
+from chat.cron.firing import fire_due as fire_due_jobs
+from chat.cron.lifecycle import post_start_prompts
 from chat.services import turns
 from project.lib.pool import in_database_thread
 from runs import dispatch, news, watching
@@ -87,8 +90,15 @@ async def conversations() -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def cron_jobs() -> AsyncIterator[None]:
+    """Runs prompts by time, and those of the start, whoever executes the runs."""
+    async with _chore(job_clock.run(fire_due_jobs)), _chore(_post_start_prompts()):
+        yield
+
+
 #: Started in this order and stopped in the reverse one.
-SERVICES: tuple[Service, ...] = (watch_rows, engine, cron, conversations)
+SERVICES: tuple[Service, ...] = (watch_rows, engine, cron, cron_jobs, conversations)
 
 
 async def _listen(engine: Engine | None) -> None:
@@ -104,6 +114,13 @@ async def _warm_up_models() -> None:
         logger.warning("a model could not be loaded yet", extra={"reason": str(error)})
     except Exception:
         logger.exception("loading the models failed")
+
+
+async def _post_start_prompts() -> None:
+    try:
+        await in_database_thread(post_start_prompts)
+    except Exception:
+        logger.exception("the prompts at start could not be posted")
 
 
 async def _sweep_for_workers() -> None:
