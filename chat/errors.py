@@ -103,3 +103,26 @@ class ProviderTimedOut(ProviderFailed):
 
 class IdempotencyConflict(ChatError):
     """The Idempotency-Key came with another message before."""
+
+
+class CronJobNotFound(ChatError):
+    """There is no such job, or not for this caller."""
+
+    def __init__(self) -> None:
+        super().__init__("Cron job not found")
+
+
+class CronJobNameTaken(ChatError):
+    """Among the jobs of one owner a name stands for one of them."""
+
+
+class CronJobReserved(ChatError):
+    """The heartbeat's job follows from HEARTBEAT.md and the cron settings, and nothing else."""
+
+
+class CronJobUnderWay(ChatError):
+    """A job whose runs do not overlap is not started while one of them is under way."""
+
+
+class NotYourJob(ChatError):
+    """Jobs are made for oneself; administrators make them for others and for the assistant."""

@@ -102,6 +102,11 @@ REFUSALS: dict[type[Exception], Refusal] = {
     chat.ProviderBusy: Refusal(503, "provider_busy", _RETRY_SOON),
     chat.ProviderTimedOut: Refusal(504, "provider_timed_out"),
     chat.IdempotencyConflict: Refusal(409, "idempotency_conflict"),
+    chat.CronJobNotFound: Refusal(404, "cron_job_not_found"),
+    chat.CronJobNameTaken: Refusal(409, "cron_job_name_taken"),
+    chat.CronJobReserved: Refusal(400, "cron_job_reserved"),
+    chat.CronJobUnderWay: Refusal(409, "cron_job_under_way"),
+    chat.NotYourJob: Refusal(403, "not_your_job"),
 }
 
 _INTERNAL = Refusal(500, "internal_error")

@@ -281,8 +281,9 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "runs.tasks.sweep", "schedule": 2.0},
     "forget": {"task": "runs.tasks.forget", "schedule": 600.0},
     "converse": {"task": "chat.tasks.sweep_conversations", "schedule": 2.0},
-    # Every server keeps this clock, too. A tick that no worker took in time is not made up for.
+    # Every server keeps these clocks, too. A tick that no worker took in time is not made up for.
     "fire": {"task": "runs.tasks.fire_due_triggers", "schedule": 1.0, "options": {"expires": 1.0}},
+    "cron": {"task": "chat.tasks.fire_cron_jobs", "schedule": 1.0, "options": {"expires": 1.0}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 
@@ -397,6 +398,8 @@ UNFOLD = {
 
 # --- Static files, time, logs -----------------------------------------------------------------
 
+# The machine's own, before Django replaces it: cron jobs are meant in it unless told otherwise.
+HOST_TIME_ZONE = env_str("TZ")
 TIME_ZONE = "UTC"
 USE_TZ = True
 # A bucket for artifacts: s3://bucket/prefix?endpoint=…&region=…. Default: a folder in the data

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from chat.api.chat import ChatView
+from chat.api.cron import CronJobsView, CronJobView, CronRunNowView, CronRunsView
 from chat.api.memory import MemoryReindexView, MemorySearchView
 from chat.api.standing import GatewayHealthView, VerifyView
 from chat.api.users import (
@@ -31,4 +32,8 @@ urlpatterns: list[URLPattern] = [
     path("api/settings/auth/users/<slug:user_id>/api-keys", ApiKeysView.as_view()),
     path("api/settings/auth/users/<slug:user_id>/telegram", TelegramLinkView.as_view()),
     path("api/settings/auth/api-keys/<slug:key_id>/revoke", RevokeKeyView.as_view()),
+    path("api/cron/jobs", CronJobsView.as_view()),
+    path("api/cron/jobs/<str:job_id>", CronJobView.as_view()),
+    path("api/cron/jobs/<str:job_id>/runs", CronRunsView.as_view()),
+    path("api/cron/jobs/<str:job_id>/run", CronRunNowView.as_view()),
 ]

@@ -32,6 +32,9 @@ CHAT_GRAPH = "chat"
 #: Why a message is not taken up now, though nothing is wrong with it.
 _LATER = (QueueFull, ShuttingDown)
 
+#: Where messages come from that no person sends.
+_UNATTENDED = ("cron", "boot")
+
 _OPEN = (Exchange.Status.WAITING, Exchange.Status.RUNNING)
 
 
@@ -68,6 +71,19 @@ def run_has_changed(run_id: str) -> None:
     )
     for session_id in list(session_ids):
         _take_up(session_id)
+
+
+def withdraw(exchange_id: int, reason: str) -> None:
+    """Refuse an exchange that still waits: whoever sent it waits no longer."""
+    session_ids = Exchange.objects.filter(pk=exchange_id).values_list("session_id", flat=True)
+    with write_transaction():
+        locked: models.QuerySet[Session] = Session.objects.select_for_update()
+        session = locked.filter(pk__in=session_ids).first()
+        if session is None:
+            return
+        exchange = session.exchanges.filter(pk=exchange_id, status=Exchange.Status.WAITING).first()
+        if exchange is not None:
+            _close(exchange, reason, "withdrawn")
 
 
 def sweep() -> int:
@@ -108,7 +124,8 @@ def _settle(session: Session) -> bool:
 
 
 def _begin(session: Session, exchange: Exchange) -> None:
-    asking = _asking_run(session)
+    # What comes by time is nobody's answer: then the question stays open in the inbox.
+    asking = None if exchange.trigger_source in _UNATTENDED else _asking_run(session)
     caller = caller_of(exchange)
     if asking is not None:
         try:
@@ -172,8 +189,11 @@ def _start(session: Session, exchange: Exchange, caller: Principal) -> str:
 
 
 def _refuse(exchange: Exchange, error: RunsError) -> None:
+    _close(exchange, str(error), "invalid" if isinstance(error, InvalidInput) else "unavailable")
+
+
+def _close(exchange: Exchange, reason: str, code: str) -> None:
     exchange.status = Exchange.Status.REFUSED
-    exchange.error = str(error)
-    exchange.error_code = "invalid" if isinstance(error, InvalidInput) else "unavailable"
+    exchange.error, exchange.error_code = reason, code
     exchange.save(update_fields=["status", "error", "error_code"])
     live.exchange_changed(exchange.pk)
