@@ -15,7 +15,7 @@ from tests.conftest import StartServer
 from tests.server import ROOT, RunningServer
 
 DOCUMENT = ROOT / "docs/reference/openapi.json"
-SURFACES = ("/api/v1/", "/v1/", "/hooks/", "/health", "/metrics")
+SURFACES = ("/api/v1/", "/v1/", "/hooks/", "/health", "/metrics", "/api/sessions")
 
 
 @pytest.fixture(scope="module")
