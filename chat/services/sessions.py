@@ -59,7 +59,7 @@ def open_session(address: Address, *, triggered_by: str = "") -> Session:
     Call it in a transaction. A conversation that was silent for too long is closed first.
     """
     now = timezone.now()
-    session = _locked(address)
+    session = open_session_at(address)
     if session is not None and _has_gone_silent(session, now):
         close_session(session, CLOSED_BY_SILENCE)
         session = None
@@ -75,7 +75,7 @@ def open_session(address: Address, *, triggered_by: str = "") -> Session:
                 last_message_at=now,
             )
     except IntegrityError:  # session_open_once: somebody else's first message came first
-        found = _locked(address)
+        found = open_session_at(address)
         if found is None:
             raise
         return found
@@ -123,7 +123,8 @@ def _mark(caller: Principal, session_id: str, **marks: bool) -> None:
     Session.objects.filter(pk=session_id).update(**marks)
 
 
-def _locked(address: Address) -> Session | None:
+def open_session_at(address: Address) -> Session | None:
+    """Locked until the caller's transaction ends."""
     return (
         Session.objects.select_for_update()
         .filter(owner=address.owner, channel=address.channel, key=address.key, is_closed=False)
