@@ -5,6 +5,8 @@ from django.urls import URLPattern, path
 from chat.api.chat import ChatView
 from chat.api.cron import CronJobsView, CronJobView, CronRunNowView, CronRunsView
 from chat.api.memory import MemoryReindexView, MemorySearchView
+from chat.api.no_upgrade import no_upgrade
+from chat.api.sessions import ArchiveView, MessagesView, ReadView, SessionsView, SessionView
 from chat.api.standing import GatewayHealthView, VerifyView
 from chat.api.users import (
     ActivateUserView,
@@ -36,4 +38,10 @@ urlpatterns: list[URLPattern] = [
     path("api/cron/jobs/<str:job_id>", CronJobView.as_view()),
     path("api/cron/jobs/<str:job_id>/runs", CronRunsView.as_view()),
     path("api/cron/jobs/<str:job_id>/run", CronRunNowView.as_view()),
+    path("ws", no_upgrade),
+    path("api/sessions", SessionsView.as_view()),
+    path("api/sessions/<str:session_id>", SessionView.as_view()),
+    path("api/sessions/<str:session_id>/messages", MessagesView.as_view()),
+    path("api/sessions/<str:session_id>/read", ReadView.as_view()),
+    path("api/sessions/<str:session_id>/archive", ArchiveView.as_view()),
 ]

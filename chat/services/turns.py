@@ -17,6 +17,8 @@ from chat.live_settings.groups import General
 from chat.models import Exchange, Session
 from chat.services.attribution import caller_of
 from chat.services.history import opening_of
+from chat.services.injected import settle_injected
+from chat.services.prompts import prompt_of
 from chat.services.responses import response_of
 from chat.services.transcripts import mirror_run
 from project.lib.db import write_transaction
@@ -109,17 +111,20 @@ def _take_up(session_id: str) -> None:
 
 def _settle(session: Session) -> bool:
     """Close the exchange under way if its run is through with it. False while it works on."""
-    running = session.exchanges.filter(status=Exchange.Status.RUNNING)
-    run_ids = set(running.values_list("run_id", flat=True))
-    for run_id in run_ids:
+    running = list(session.exchanges.filter(status=Exchange.Status.RUNNING).order_by("id"))
+    for run_id in dict.fromkeys(exchange.run_id for exchange in running):
+        mine = [exchange for exchange in running if exchange.run_id == run_id]
         run = Run.objects.filter(pk=run_id).first()
         if run is not None and not (run.is_finished or run.status == Run.Status.AWAITING_INPUT):
             return False
         mirror_run(session, run_id)
-        settled = list(running.filter(run_id=run_id).values_list("pk", flat=True))
-        running.filter(run_id=run_id).update(status=Exchange.Status.ANSWERED)
-        for pk in settled:
+        injected = [item for item in mine if item.kind == Exchange.Kind.INJECTED]
+        answered = [item.pk for item in mine if run is None or item not in injected]
+        Exchange.objects.filter(pk__in=answered).update(status=Exchange.Status.ANSWERED)
+        for pk in answered:
             live.exchange_changed(pk)
+        if run is not None:
+            settle_injected(run, injected)
     return True
 
 
@@ -165,12 +170,11 @@ def _start(session: Session, exchange: Exchange, caller: Principal) -> str:
     params: dict[str, object] = {"max_tokens": general.max_tokens}
     if general.reasoning_effort:
         params["reasoning_effort"] = general.reasoning_effort
-    opening = opening_of(session)
-    goal = exchange.text if exchange.text.strip() else "(see the attached files)"
-    notes = "".join(f"\n\n[Attached file: {item['path']}]" for item in exchange.attachments)
+    goal = prompt_of(exchange.text, exchange.attachments)
+    opening = opening_of(session, goal)
     started = start_run(
         StartRequest(
-            goal=goal + notes,
+            goal=goal,
             graph_id=CHAT_GRAPH,
             model=exchange.model or (general.models[0] if general.models else ""),
             inputs={

@@ -104,6 +104,8 @@ class LiveJournal(Generic[StateT]):
         self._writer = writer
         self._mail: tuple[int, ...] = ()
         self._newest: asyncio.Future[None] | None = None
+        # By turn: the attempt that streams, and how many characters of it have been told.
+        self._streamed: dict[str, tuple[int, int]] = {}
 
     def record(self, payload: Payload) -> None:
         at = now_ns()
@@ -174,9 +176,13 @@ class LiveJournal(Generic[StateT]):
     def delta(self, turn_id: str, text: str, attempt: int) -> None:
         run_id = self.tail.run_id
         text = redact_text(text)  # a secret in several pieces passes; the event is cleaned whole
+        begun, offset = self._streamed.get(turn_id, (attempt, 0))
+        if begun != attempt:
+            offset = 0
+        self._streamed[turn_id] = (attempt, offset + len(text))
         if hub.is_watched(run_id):
-            hub.publish_delta(TextDelta(run_id, turn_id, text, attempt))
-        news.publish_delta(run_id, turn_id, text, attempt)
+            hub.publish_delta(TextDelta(run_id, turn_id, text, attempt, offset))
+        news.publish_delta(run_id, turn_id, text, attempt, offset)
 
 
 def _tell_watchers(staged: Staged, committed: "asyncio.Future[None]") -> None:

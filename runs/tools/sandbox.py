@@ -1,4 +1,6 @@
-"""Reading and adding below one folder and nowhere else, whatever the path says.
+"""Reading and adding below one folder and nowhere else.
+
+Whatever the path says and whoever changes the tree.
 
 A path is walked one component at a time, each opened relative to the folder opened before it and
 never through a symbolic link. What is checked is thus what is read: there is no moment between
