@@ -1,6 +1,7 @@
 """The chat page. The server renders it whole; `static/js/chat.js` enlivens it."""
 
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -32,7 +33,7 @@ LISTED = 100
 
 @require_safe
 @ensure_csrf_cookie
-def chat_page(request: HttpRequest, session_id: str = "") -> HttpResponse:
+def chat_page(request: HttpRequest, session_id: UUID | None = None) -> HttpResponse:
     """A new conversation, or the one that is named."""
     if PROFILES[settings.STARPORT_PROFILE].default_deny:
         return redirect(reverse("inspect-list"))  # no login opens the API there
@@ -78,11 +79,11 @@ _ELSEWHERE = frozenset(
 )
 
 
-def _session(caller: Principal, session_id: str) -> Session | None:
-    if not session_id:
+def _session(caller: Principal, session_id: UUID | None) -> Session | None:
+    if session_id is None:
         return None
     try:
-        return find_session(caller, session_id)
+        return find_session(caller, str(session_id))
     except SessionNotFound as error:
         raise Http404 from error
 
