@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from blake3 import blake3
 from django.conf import settings
 from django.db import IntegrityError, connection
+from django.db.models import CharField, IntegerField, TextField
 from django.utils import timezone
 from pydantic import ValidationError
 
@@ -206,27 +207,44 @@ def _insert(
     run_id = new_ulid()
     statement, columns = _insertion()
     stored = columns | _as_stored(
+        **_given(budget=budget, metadata=request.metadata, inputs=request.inputs),
         id=run_id,
         accepted_at=timezone.now(),
         goal=request.goal,
         graph_id=request.graph_id,
         graph_hash=graph_hash,
         model=request.model,
-        budget=budget,
-        metadata=request.metadata,
         priority=request.priority,
-        inputs=request.inputs,
         trigger_source=request.trigger_source,
         parent_id=request.parent_run_id or None,
         creator_id=user_id,
         actor=actor,
-        granted=None if granted is None else sorted(granted),
     )
+    if granted is not None:
+        stored["granted"] = _stored_granted(granted)
     execute(statement, list(stored.values()))
     return run_id
 
 
 _FIELDS = {field.attname: field for field in Run._meta.concrete_fields}
+#: Texts and numbers: asking the field costs more than the database asks for the whole row.
+_STORED_AS_THEY_ARE = frozenset(
+    name
+    for name, field in _FIELDS.items()
+    if isinstance(
+        field.target_field if field.is_relation else field, (CharField, TextField, IntegerField)
+    )
+)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """Without what is empty, which the columns hold anyway."""
+    return {name: value for name, value in values.items() if value}
+
+
+@lru_cache(maxsize=256)  # callers come in few kinds
+def _stored_granted(granted: frozenset[str]) -> Any:
+    return _as_stored(granted=sorted(granted))["granted"]
 
 
 @cache
@@ -245,7 +263,10 @@ def _insertion() -> tuple[str, dict[str, Any]]:
 def _as_stored(**values: Any) -> dict[str, Any]:
     """Field values as the database takes them, JSON as text for instance."""
     return {
-        name: _FIELDS[name].get_db_prep_save(value, connection) for name, value in values.items()
+        name: value
+        if name in _STORED_AS_THEY_ARE
+        else _FIELDS[name].get_db_prep_save(value, connection)
+        for name, value in values.items()
     }
 
 
