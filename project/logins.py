@@ -5,29 +5,26 @@ what such a request costs, and nobody behind them asked. Who brings cookies gets
 path: a login may call the APIs, too.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.deprecation import MiddlewareMixin
 
 # Below these, `accounts.authentication` decides who calls, and guards what a login does there.
 _APIS = ("/api/v1/", "/v1/")
 
 
-class _ForLogins:
-    """Before a middleware of Django among the bases of a class."""
-
-    get_response: Callable[[HttpRequest], HttpResponseBase]
+class _ForLogins(MiddlewareMixin):
+    """Goes before a middleware of Django among the bases of a class."""
 
     def __call__(self, request: HttpRequest) -> Any:
         if "HTTP_COOKIE" not in request.META and request.path_info.startswith(_APIS):
             return self.get_response(request)
-        return super().__call__(request)  # type: ignore[misc]  # of the middleware
+        return super().__call__(request)
 
 
 class Sessions(_ForLogins, SessionMiddleware):
