@@ -23,6 +23,7 @@ from project.lib.ids import new_ulid
 from project.lib.sql import fetch_all, fetch_one
 from runs import dispatch
 from runs.models import MailboxItem, Run
+from runs.services.queue_room import room_to_spare
 
 _RUNS = Run._meta.db_table
 #: Runs that one pass of the clock queues at the most.
@@ -242,7 +243,7 @@ def is_queue_full(capacity: int) -> bool:
 
     Reads no further than that many index entries, and nothing while there is room to spare.
     """
-    if _room.take(capacity):
+    if room_to_spare.take(capacity):
         return False
     counted = fetch_one(
         f"SELECT COUNT(*) FROM (SELECT 1 FROM {_RUNS} WHERE status = 'pending'"  # noqa: S608
@@ -250,7 +251,7 @@ def is_queue_full(capacity: int) -> bool:
         [capacity],
     )
     room = capacity - (int(counted[0]) if counted else 0)
-    _room.note(capacity, room - 1)
+    room_to_spare.note(capacity, room - 1)
     return room <= 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from blake3 import blake3
 from django.conf import settings
 from django.db import IntegrityError, connection
-from django.db.models import CharField, IntegerField, TextField
+from django.db.models import CharField, ForeignKey, IntegerField, TextField
 from django.utils import timezone
 from pydantic import ValidationError
 
@@ -231,11 +231,11 @@ def _insert(
 
 
 _FIELDS = {field.attname: field for field in Run._meta.concrete_fields}
-#: Texts and numbers: asking the field costs more than the database asks for the whole row.
+#: Texts and numbers, and ids, which are texts: asking the field costs more than storing the row.
 _STORED_AS_THEY_ARE = frozenset(
     name
     for name, field in _FIELDS.items()
-    if isinstance(getattr(field, "target_field", field), (CharField, TextField, IntegerField))
+    if isinstance(field, (CharField, TextField, IntegerField, ForeignKey))
 )
 
 
