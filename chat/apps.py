@@ -7,3 +7,7 @@ class ChatConfig(AppConfig):
 
     def ready(self) -> None:
         from chat import receivers  # noqa: F401 - it connects itself
+        from chat.live_settings.reading import OperatorSource
+        from runs import operator_settings
+
+        operator_settings.provide(OperatorSource())

@@ -88,6 +88,7 @@ REFUSALS: dict[type[Exception], Refusal] = {
     chat.InvalidBody: Refusal(422, "invalid_body"),
     chat.OutOfRange: Refusal(400, "out_of_range"),
     chat.TooLarge: Refusal(413, "too_large"),
+    chat.ChangedMeanwhile: Refusal(409, "changed_meanwhile"),
     chat.AdminOnly: Refusal(403, "admin_only"),
     chat.SessionNotFound: Refusal(404, "session_not_found"),
     chat.ModelNotAllowed: Refusal(400, "model_not_allowed"),

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
+from chat.live_settings.watching import keep_fresh, watch_settings_file
 from chat.services import turns
 from project.lib.pool import in_database_thread
 from runs import dispatch, news, watching
@@ -47,7 +48,7 @@ async def background_services() -> AsyncIterator[None]:
 async def engine() -> AsyncIterator[None]:
     """Executes runs in this process; under Celery the workers do."""
     if settings.STARPORT_EXECUTOR != "embedded":
-        async with _chore(_listen(None)), _chore(_sweep_for_workers()):
+        async with _chore(_listen(None)), _chore(_sweep_for_workers()), _chore(keep_fresh()):
             yield
         return
     engine = Engine(workers=settings.STARPORT_WORKERS, owner=_owner())
@@ -85,6 +86,13 @@ async def cron() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def live_settings() -> AsyncIterator[None]:
+    """What an operator writes down while the program runs."""
+    async with _chore(watch_settings_file(settings.STARPORT_SETTINGS_FILE)):
+        yield
+
+
+@asynccontextmanager
 async def conversations() -> AsyncIterator[None]:
     """Looks after sessions whose run ended while nobody was there to notice."""
     async with _chore(_sweep_conversations()):
@@ -92,7 +100,7 @@ async def conversations() -> AsyncIterator[None]:
 
 
 #: Started in this order and stopped in the reverse one.
-SERVICES: tuple[Service, ...] = (watch_rows, engine, cron, conversations)
+SERVICES: tuple[Service, ...] = (live_settings, watch_rows, engine, cron, conversations)
 
 
 async def _listen(engine: Engine | None) -> None:

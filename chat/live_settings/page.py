@@ -1,0 +1,25 @@
+"""What the chat page is told before anybody has logged in."""
+
+from typing import Any
+
+from chat.live_settings.groups import Attachments, Frontend, General
+from chat.live_settings.layers import as_json
+from chat.live_settings.reading import current
+from chat.services.posting import shown_models
+
+
+def page_settings() -> dict[str, Any]:
+    """The object that pages know as `window.__STARPOD__`. There is nothing secret in it."""
+    frontend = current(Frontend)
+    return {
+        "greeting": frontend.greeting or None,
+        "prompts": list(frontend.prompts),
+        "models": shown_models(),
+        "agent_name": current(General).agent_name,
+        "oauth_proxy_url": "",  # there is none; clients of another gateway look for it
+    }
+
+
+def page_config() -> dict[str, Any]:
+    """The same, and which files may be attached."""
+    return {**page_settings(), "attachments": as_json(current(Attachments))}
