@@ -11,3 +11,9 @@ class ChatConfig(AppConfig):
         from runs import operator_settings
 
         operator_settings.provide(OperatorSource())
+        from chat.cron.tools import TOOLS as CRON_TOOLS
+        from chat.memory.tools import TOOLS as MEMORY_TOOLS
+        from runs.tools.registry import register_tool
+
+        for tool in (*CRON_TOOLS, *MEMORY_TOOLS):
+            register_tool(tool)

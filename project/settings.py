@@ -56,6 +56,10 @@ STARPORT_REQUEST_THREADS = env_int(
 )
 # WebSockets that may watch one run, in each server process.
 STARPORT_STREAM_SUBSCRIBERS = env_int("STARPORT_STREAM_SUBSCRIBERS", 64, minimum=1)
+# Seconds of silence after which an open stream shows that it lives and looks at the run's row.
+STARPORT_STREAM_HEARTBEAT_SECONDS = env_seconds(
+    "STARPORT_STREAM_HEARTBEAT_SECONDS", 15.0, minimum=1.0
+)
 STARPORT_BODY_LIMIT = env_int("STARPORT_BODY_LIMIT", 2 * 1024 * 1024, minimum=1024)  # bytes
 
 # --- What runs are made of --------------------------------------------------------------------
@@ -111,6 +115,11 @@ STARPORT_AUDIT_FLUSH_MS = env_int("STARPORT_AUDIT_FLUSH_MS", 100, minimum=0)
 # Clients reach this server over HTTPS, by a proxy or by its own certificate.
 STARPORT_HTTPS = env_bool("STARPORT_HTTPS")
 
+# --- Channels ---------------------------------------------------------------------------------
+
+TELEGRAM_BOT_TOKEN = env_secret("TELEGRAM_BOT_TOKEN")  # unless one is entered in the settings
+TELEGRAM_API_BASE = env_str("TELEGRAM_API_BASE", "https://api.telegram.org")
+
 # --- Django -----------------------------------------------------------------------------------
 
 # Daphne's app does nothing but replace `runserver`, and its Twisted would be a good part of every
@@ -147,12 +156,12 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "project.middleware.RateLimits",  # inside of what serves files, outside of every refusal
     "project.middleware.ErrorBodies",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "project.logins.Sessions",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "project.logins.Csrf",
+    "project.logins.Users",
     "accounts.key_sessions.KeySessions",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "project.logins.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "project.middleware.GuardedPrefixes",
     "project.middleware.BodyLimit",
@@ -277,8 +286,9 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "runs.tasks.sweep", "schedule": 2.0},
     "forget": {"task": "runs.tasks.forget", "schedule": 600.0},
     "converse": {"task": "chat.tasks.sweep_conversations", "schedule": 2.0},
-    # Every server keeps this clock, too. A tick that no worker took in time is not made up for.
+    # Every server keeps these clocks, too. A tick that no worker took in time is not made up for.
     "fire": {"task": "runs.tasks.fire_due_triggers", "schedule": 1.0, "options": {"expires": 1.0}},
+    "cron": {"task": "chat.tasks.fire_cron_jobs", "schedule": 1.0, "options": {"expires": 1.0}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 
@@ -393,6 +403,8 @@ UNFOLD = {
 
 # --- Static files, time, logs -----------------------------------------------------------------
 
+# The machine's own, before Django replaces it: cron jobs are meant in it unless told otherwise.
+HOST_TIME_ZONE = env_str("TZ")
 TIME_ZONE = "UTC"
 USE_TZ = True
 # A bucket for artifacts: s3://bucket/prefix?endpoint=…&region=…. Default: a folder in the data
@@ -445,6 +457,3 @@ OPENROUTER_API_KEY = env_secret("OPENROUTER_API_KEY")
 OPENROUTER_BASE_URL = env_str("OPENROUTER_BASE_URL")
 OLLAMA_API_KEY = env_secret("OLLAMA_API_KEY")
 OLLAMA_BASE_URL = env_str("OLLAMA_BASE_URL") or env_str("OLLAMA_HOST")
-
-# The bot of the Telegram channel; live settings can hold another one.
-TELEGRAM_BOT_TOKEN = env_secret("TELEGRAM_BOT_TOKEN")

@@ -108,6 +108,9 @@ class Memory(Group):
     embedding_model: OptionalModelSpec = ""  # "": search is by words alone
     #: Bytes of one document in the system prompt.
     bootstrap_file_cap: int = Field(20_000, ge=0, le=MEGABYTE)
+    #: Characters that tools may write into USER.md, and into MEMORY.md.
+    user_md_limit: int = Field(4_000, ge=1, le=MEGABYTE)
+    memory_md_limit: int = Field(8_000, ge=1, le=MEGABYTE)
 
     @model_validator(mode="after")
     def _overlaps_less_than_half(self) -> "Memory":

@@ -8,8 +8,9 @@ from chat.live_settings.reading import current
 from chat.services.posting import shown_models
 
 
-def page_settings() -> dict[str, Any]:
-    """The object that pages know as `window.__STARPOD__`. There is nothing secret in it."""
+def page_config() -> dict[str, Any]:
+    """What clients know as `window.__STARPOD__`, and which files may be attached. All of it may be
+    read by anybody."""
     frontend = current(Frontend)
     return {
         "greeting": frontend.greeting or None,
@@ -17,9 +18,5 @@ def page_settings() -> dict[str, Any]:
         "models": shown_models(),
         "agent_name": current(General).agent_name,
         "oauth_proxy_url": "",  # there is none; clients of another gateway look for it
+        "attachments": as_json(current(Attachments)),
     }
-
-
-def page_config() -> dict[str, Any]:
-    """The same, and which files may be attached."""
-    return {**page_settings(), "attachments": as_json(current(Attachments))}

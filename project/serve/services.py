@@ -15,8 +15,12 @@ from typing import Any
 
 from django.conf import settings
 
+from chat.cron.clock import clock as job_clock
+from chat.cron.firing import fire_due as fire_due_jobs
+from chat.cron.lifecycle import post_start_prompts
 from chat.live_settings.watching import keep_fresh, watch_settings_file
 from chat.services import turns
+from chat.telegram.service import keep_bot_running
 from project.lib.pool import in_database_thread
 from runs import dispatch, news, watching
 from runs.engine.service import SWEEP_SECONDS, Engine
@@ -27,7 +31,8 @@ from runs.providers.base import ProviderError
 from runs.services.draining import start_draining
 from runs.services.queue import sweep_expired
 from runs.services.redelivery import redeliver_pending
-from runs.triggers.clock import Clock, set_clock
+from runs.triggers.clock import clock as trigger_clock
+from runs.triggers.firing import fire_due as fire_due_triggers
 
 logger = logging.getLogger(__name__)
 
@@ -76,13 +81,8 @@ async def watch_rows() -> AsyncIterator[None]:
 @asynccontextmanager
 async def cron() -> AsyncIterator[None]:
     """Fires cron triggers in time, whoever executes the runs."""
-    clock = Clock()
-    set_clock(clock)
-    try:
-        async with _chore(clock.run()):
-            yield
-    finally:
-        set_clock(None)
+    async with _chore(trigger_clock.run(fire_due_triggers)):
+        yield
 
 
 @asynccontextmanager
@@ -99,8 +99,30 @@ async def conversations() -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def telegram() -> AsyncIterator[None]:
+    """Answers people in Telegram while the bot is switched on."""
+    async with _chore(keep_bot_running()):
+        yield
+
+
+@asynccontextmanager
+async def cron_jobs() -> AsyncIterator[None]:
+    """Runs prompts by time, and those of the start, whoever executes the runs."""
+    async with _chore(job_clock.run(fire_due_jobs)), _chore(_post_start_prompts()):
+        yield
+
+
 #: Started in this order and stopped in the reverse one.
-SERVICES: tuple[Service, ...] = (live_settings, watch_rows, engine, cron, conversations)
+SERVICES: tuple[Service, ...] = (
+    live_settings,
+    watch_rows,
+    engine,
+    cron,
+    cron_jobs,
+    conversations,
+    telegram,
+)
 
 
 async def _listen(engine: Engine | None) -> None:
@@ -116,6 +138,13 @@ async def _warm_up_models() -> None:
         logger.warning("a model could not be loaded yet", extra={"reason": str(error)})
     except Exception:
         logger.exception("loading the models failed")
+
+
+async def _post_start_prompts() -> None:
+    try:
+        await in_database_thread(post_start_prompts)
+    except Exception:
+        logger.exception("the prompts at start could not be posted")
 
 
 async def _sweep_for_workers() -> None:

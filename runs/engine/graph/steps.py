@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from project.lib.clock import now_ns
 from runs.engine.graph.outcomes import (
     Failed,
     Finished,
@@ -60,7 +59,7 @@ def route_of(graph: Graph, transition: StepCompleted) -> Route:
             targets=tuple(transition.targets),
             join=transition.join,
             strategy=transition.strategy or "all",
-            allow_effects=True,
+            allow_effects=transition.allow_effects,
         )
     if transition.gate is not None:
         gate = Interrupt.model_validate(transition.gate)
@@ -85,12 +84,13 @@ def transition_of(
     step: int,
     from_node: str,
     taken: Route,
+    at_ns: int,
     *,
     path: str = "",
     merged: dict[str, Any] | None = None,
     facts: Sequence[dict[str, Any]] = (),
 ) -> StepCompleted:
-    """The event of a route. `facts` are what the step itself asserted."""
+    """The event of a route that is taken at `at_ns`. `facts` are what the step itself asserted."""
     block = taken.parallel
     return StepCompleted(
         step,
@@ -103,8 +103,9 @@ def transition_of(
         targets=list(block.targets) if block else None,
         join=block.join if block else "",
         strategy=block.strategy if block else "",
+        allow_effects=block.allow_effects if block else False,
         gate=_gate(taken),
-        not_before_ns=now_ns() + taken.delay_ms * 1_000_000 if taken.delay_ms else 0,
+        not_before_ns=at_ns + taken.delay_ms * 1_000_000 if taken.delay_ms else 0,
         merged=merged,
         asserted=[*facts, *taken.asserted] or None,
         retracted=list(taken.retracted) or None,
@@ -135,6 +136,12 @@ class StepRunner:
         outcome = await self.runner.run(Task(node, path, step, frame))
         return self._after_node(frame, node, outcome, step)
 
+    def _transition(
+        self, frame: Frame, step: int, from_node: str, taken: Route, **changes: Any
+    ) -> StepCompleted:
+        now = self.runner.journal.now_ns()
+        return transition_of(step, from_node, taken, now, path=frame.prefix, **changes)
+
     def _after_node(self, frame: Frame, node: Node, outcome: Outcome, step: int) -> StepOutcome:
         if isinstance(outcome, Finished):
             state = {**frame.state, **outcome.output}
@@ -144,7 +151,7 @@ class StepRunner:
             except ExpressionInvalid as error:
                 return Failed(f"a rule after {node.id} cannot be evaluated: {error}", "rule")
             return Taken(
-                transition_of(step, node.id, following, path=frame.prefix, facts=outcome.facts),
+                self._transition(frame, step, node.id, following, facts=outcome.facts),
                 following,
             )
         if isinstance(outcome, Failed):
@@ -173,9 +180,7 @@ class StepRunner:
             return Failed(f"a rule after {node_id} cannot be evaluated: {error}", "rule")
         if following is None:
             return failed
-        return Taken(
-            transition_of(step, node_id, following, path=frame.prefix, merged={}), following
-        )
+        return Taken(self._transition(frame, step, node_id, following, merged={}), following)
 
     async def _gate(
         self,
@@ -196,7 +201,7 @@ class StepRunner:
         else:
             following = route_after_gate(frame.graph, current.to_node)
         return Taken(
-            transition_of(step, last_node, following, path=frame.prefix, facts=outcome.facts),
+            self._transition(frame, step, last_node, following, facts=outcome.facts),
             following,
         )
 
@@ -221,9 +226,7 @@ class StepRunner:
         facts = [fact for item in outcomes if isinstance(item, Finished) for fact in item.facts]
         following = route_after_parallel(frame.graph, block)
         return Taken(
-            transition_of(
-                step, block.targets[-1], following, path=frame.prefix, merged=merged, facts=facts
-            ),
+            self._transition(frame, step, block.targets[-1], following, merged=merged, facts=facts),
             following,
         )
 
@@ -235,9 +238,11 @@ class _Branches:
         self, runner: NodeRunner, frame: Frame, block: Parallel, step: int, path: str
     ) -> None:
         self._runner = runner
-        self._frame = frame
+        forbids_effects = frame.forbids_effects or block.forbids_effects
+        self._frame = replace(frame, forbids_effects=forbids_effects)
         self._block = block
         self._step = step
+        self._path = path
         self._paths = [branch_path(path, index) for index in range(len(block.targets))]
         self._outcomes: list[Outcome | None] = [None] * len(block.targets)
         strategy, _, quorum = block.strategy.partition(":")
@@ -247,10 +252,12 @@ class _Branches:
 
     async def execute(self) -> list[Outcome | None]:
         """Until it is decided, or everybody waits. Outcomes of those who count, else `None`."""
-        state = self._runner.state
+        state, journal = self._runner.state, self._runner.journal
+        if self._paths[-1] not in state.now.branches_started:
+            await journal.turn(self._path)
         for index, target in enumerate(self._block.targets):
             if self._paths[index] not in state.now.branches_started:
-                self._runner.journal.record(
+                journal.record(
                     BranchStarted(
                         self._step,
                         self._paths[index],
@@ -268,19 +275,32 @@ class _Branches:
         try:
             while pending and not self._is_decided():
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                if any(self._is_news(tasks[task], task.result()) for task in done):
+                    await journal.turn(self._path)
+                    late = {task for task in pending if task.done()}
+                    done, pending = done | late, pending - late
                 for task in sorted(done, key=lambda one: tasks[one]):
                     self._take(tasks[task], task.result())
+                if pending and not self._is_decided():
+                    await journal.commit()  # the others may take their time
         finally:
-            for task in pending:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         if self._is_decided():
+            if any(not isinstance(one, Finished | Failed) for one in self._outcomes):
+                await journal.turn(self._path)
             self._cancel_losers()
         return self._outcomes
 
     async def _branch(self, index: int) -> Outcome:
         node = self._frame.graph.nodes[self._block.targets[index]]
         return await self._runner.run(Task(node, self._paths[index], self._step, self._frame))
+
+    def _is_news(self, index: int, outcome: Outcome) -> bool:
+        """Whether it ends its branch, and the log does not say so yet."""
+        is_end = isinstance(outcome, Finished | Failed)
+        return is_end and self._paths[index] not in self._runner.state.now.branches
 
     def _take(self, index: int, outcome: Outcome) -> None:
         if isinstance(outcome, Finished) and self._successes() >= self._needed:

@@ -80,9 +80,12 @@ def test_a_step_without_a_checkpoint_is_refused_and_the_run_stays_paused(graphs:
     graphs.until(run_id, "paused")
 
     answer = graphs.command(run_id, "resume", {"from_step": 3})
+    beyond = graphs.command(run_id, "resume", {"from_step": 2**63})
 
     assert answer.status_code == 409
     assert answer.json() == {"detail": "no checkpoint at step 3"}
+    assert beyond.status_code == 422
+    assert beyond.json()["detail"][0]["loc"] == ["body", "from_step"]
     assert graphs.summary(run_id)["status"] == "paused"
 
 
