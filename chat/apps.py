@@ -7,6 +7,10 @@ class ChatConfig(AppConfig):
 
     def ready(self) -> None:
         from chat import receivers  # noqa: F401 - it connects itself
+        from chat.live_settings.reading import OperatorSource
+        from runs import operator_settings
+
+        operator_settings.provide(OperatorSource())
         from chat.cron.tools import TOOLS as CRON_TOOLS
         from chat.memory.tools import TOOLS as MEMORY_TOOLS
         from runs.tools.registry import register_tool

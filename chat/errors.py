@@ -36,6 +36,13 @@ class OutOfRange(ChatError):
         self.field = field
 
 
+class ChangedMeanwhile(ChatError):
+    """Settings are changed by who saw them as they are."""
+
+    def __init__(self) -> None:
+        super().__init__("Somebody changed these settings meanwhile; look again")
+
+
 class AdminOnly(ChatError):
     """Settings are for those who may manage them."""
 

@@ -90,6 +90,7 @@ REFUSALS: dict[type[Exception], Refusal] = {
     chat.InvalidBody: Refusal(422, "invalid_body"),
     chat.OutOfRange: Refusal(400, "out_of_range"),
     chat.TooLarge: Refusal(413, "too_large"),
+    chat.ChangedMeanwhile: Refusal(409, "changed_meanwhile"),
     chat.AdminOnly: Refusal(403, "admin_only"),
     chat.CannotDeactivateYourself: Refusal(400, "cannot_deactivate_yourself"),
     chat.TelegramAccountUnnamed: Refusal(400, "telegram_account_unnamed"),

@@ -78,7 +78,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         common |= _BEHIND_THE_GATE
     if is_limited:
         common |= _LIMITED
-    if method == "post":
+    if method in ("post", "put"):
         common |= _WITH_BODY
     for status, reason in common.items():
         answers.setdefault(status, _refusal(path, reason))

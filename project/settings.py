@@ -85,6 +85,11 @@ STARPORT_MCP_SERVERS = env_str("STARPORT_MCP_SERVERS")
 STARPORT_TRIGGERS_FILE = DATA_DIR / "config" / "triggers.yaml"
 STARPORT_DELIVERY_DAYS = env_int("STARPORT_DELIVERY_DAYS", 30, minimum=1)  # of the delivery log
 
+# Live settings as the operator writes them down; watched while a server runs. Absent is empty.
+STARPORT_SETTINGS_FILE = DATA_DIR / "config" / "agent.toml"
+# The ids of models that pages offer, beside those that we ship. Absent is empty.
+STARPORT_MODELS_FILE = DATA_DIR / "config" / "models.toml"
+
 # --- Who may call -----------------------------------------------------------------------------
 
 # STARGRAPH_PROFILE is another name for it.
