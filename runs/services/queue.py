@@ -4,8 +4,6 @@ A lease is a token in the row. Every engine append names it, so a worker that lo
 write nothing more, whatever it still believes.
 """
 
-import threading
-import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -202,40 +200,6 @@ def queue_depth() -> int:
         f"SELECT COUNT(*) FROM {_RUNS} WHERE status = 'pending' AND started_ns IS NULL"  # noqa: S608
     )
     return 0 if row is None else int(row[0])
-
-
-#: Of the room that was counted in the queue, the part that may be taken before it is counted again.
-#: The rest is for other processes, which may take theirs at the same time.
-_PART_OF_ROOM = 1 / 4
-#: Seconds after which it is counted again in any case.
-_ROOM_SECONDS = 0.1
-
-
-class _Room:
-    """Places in the queue that need no counting: it costs a tenth of a start when many wait."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._capacity = 0
-        self._places = 0
-        self._until = 0.0  # monotonic
-
-    def take(self, capacity: int) -> bool:
-        with self._lock:
-            is_known = capacity == self._capacity and time.monotonic() < self._until
-            if not is_known or self._places == 0:
-                return False
-            self._places -= 1
-            return True
-
-    def note(self, capacity: int, room: int) -> None:
-        with self._lock:
-            self._capacity = capacity
-            self._places = max(0, int(room * _PART_OF_ROOM))
-            self._until = time.monotonic() + _ROOM_SECONDS
-
-
-_room = _Room()
 
 
 def is_queue_full(capacity: int) -> bool:
