@@ -13,6 +13,7 @@ from accounts.principals import Principal
 from chat import live
 from chat.live_settings import current
 from chat.live_settings.groups import General
+from chat.memory.review import review_if_due
 from chat.models import Exchange, Session
 from chat.services.attribution import caller_of
 from chat.services.history import opening_of
@@ -101,6 +102,8 @@ def _settle(session: Session) -> bool:
         running.filter(run_id=run_id).update(status=Exchange.Status.ANSWERED)
         for pk in settled:
             live.exchange_changed(pk)
+    if run_ids:
+        review_if_due(session)
     return True
 
 
