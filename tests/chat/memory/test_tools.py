@@ -179,7 +179,7 @@ async def test_a_run_writes_into_its_users_memory_and_a_replay_writes_nothing(ha
 
     (document,) = [document async for document in MemoryDocument.objects.all()]
     assert (document.owner, document.content.count("said once")) == (user.pk, 1)
-    outcomes = [
+    outcomes: list[Any] = [
         event.data.get("result", event.data.get("error"))
         for event in await harness.events(started.run_id)
         if event.kind_name in ("ToolCallCompleted", "ToolCallFailed")
