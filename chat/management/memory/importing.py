@@ -6,7 +6,7 @@ from pathlib import Path
 from django.core.management.base import CommandError
 
 from chat.management.memory.reindexing import embed
-from chat.memory.documents import write_document
+from chat.memory.by_hand import write_by_hand
 from chat.memory.folders import Found, NotADocument, find_files, is_stored, read_file
 from project.lib.terminal import Terminal
 from runs.management.actor import command_line_actor
@@ -57,5 +57,5 @@ def _import(folder: Path, found: Found, terminal: Terminal, *, dry_run: bool) ->
         return False
     terminal.line(found.path)
     if not dry_run:
-        write_document(found.owner, found.name, content, actor=command_line_actor())
+        write_by_hand(found.owner, found.name, content, actor=command_line_actor())
     return True
