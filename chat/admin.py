@@ -1,5 +1,6 @@
 """The admin pages of chat; each room has its own."""
 
 from chat.cron import admin as cron
+from chat.memory import admin as memory
 
-__all__ = ["cron"]
+__all__ = ["cron", "memory"]

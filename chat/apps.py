@@ -7,13 +7,15 @@ class ChatConfig(AppConfig):
 
     def ready(self) -> None:
         from chat import receivers  # noqa: F401 - it connects itself
-        from chat.live_settings.reading import OperatorSource
-        from runs import operator_settings
-
-        operator_settings.provide(OperatorSource())
         from chat.cron.tools import TOOLS as CRON_TOOLS
+        from chat.live_settings.reading import OperatorSource
+        from chat.memory.review import GRAPH
         from chat.memory.tools import TOOLS as MEMORY_TOOLS
+        from runs import operator_settings
+        from runs.graphs.registry import offer_graph
         from runs.tools.registry import register_tool
 
+        operator_settings.provide(OperatorSource())
         for tool in (*CRON_TOOLS, *MEMORY_TOOLS):
             register_tool(tool)
+        offer_graph(GRAPH)

@@ -14,6 +14,7 @@ from accounts.principals import Principal
 from chat import live
 from chat.live_settings import current
 from chat.live_settings.groups import General
+from chat.memory.review import review_if_due
 from chat.models import Exchange, Session
 from chat.services.attribution import caller_of
 from chat.services.history import opening_of
@@ -125,6 +126,8 @@ def _settle(session: Session) -> bool:
             live.exchange_changed(pk)
         if run is not None:
             settle_injected(run, injected)
+    if running:
+        review_if_due(session)
     return True
 
 

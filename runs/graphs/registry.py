@@ -107,9 +107,18 @@ def all_graphs() -> list[Graph]:
 
 @cache
 def built_in_graphs() -> dict[str, Graph]:
-    graphs = [parse_graph(_AGENT), parse_graph(_CHAT)]
+    graphs = [parse_graph(_AGENT), parse_graph(_CHAT), *_offered]
     graphs += [_load(path) for path in sorted(LIBRARY.glob("*.yaml"))]
     return {graph.id: graph for graph in graphs}
+
+
+_offered: list[Graph] = []
+
+
+def offer_graph(document: dict[str, Any]) -> None:
+    """For apps above, from their `ready()`: a graph that is built in as well."""
+    _offered.append(parse_graph(document))
+    built_in_graphs.cache_clear()
 
 
 # A version never changes, so what was parsed once stays right.

@@ -53,6 +53,7 @@ def test_what_the_folder_holds_is_listed_beside_the_built_in_graphs(from_files: 
         "chat",
         "fan-out-report",
         "late",
+        "memory-review",
         "nap",
         "webhook-triage",
     }
