@@ -6,4 +6,7 @@ class ChatConfig(AppConfig):
     verbose_name = "Chat"
 
     def ready(self) -> None:
-        from chat import receivers  # noqa: F401 - it connects itself
+        from chat import notifications, receivers  # noqa: F401 - receivers connect themselves
+        from runs import news
+
+        news.hear(notifications.TOPIC, notifications.hear)

@@ -40,7 +40,9 @@ def from_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphClient
 def test_what_the_folder_holds_is_listed_beside_the_built_in_graphs(from_files: GraphClient):
     listed = {row["graph_id"]: row for row in from_files.client.get("/v1/graphs").json()}
 
-    assert set(listed) == {"agent", "approval", "chat", "fan-out-report", "nap", "webhook-triage"}
+    assert set(listed) == {
+        "agent", "approval", "chat", "compact", "fan-out-report", "nap", "webhook-triage",
+    }  # fmt: skip
     assert listed["nap"]["node_count"] == 3
     assert len(listed["nap"]["graph_hash"]) == 64
 
