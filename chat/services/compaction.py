@@ -59,10 +59,9 @@ def begin_compaction(
     """Have it summed up; `exchange` waits for that. Raises what `start_run` raises."""
     general, settings = current(General), current(Compaction)
     main = exchange.model or (general.models[0] if general.models else "")
-    room = settings.context_budget * _CHARS_PER_TOKEN
     started = start_run(
         StartRequest(
-            goal=_quoted(dropped)[-room:],
+            goal=_quoted(dropped, 2 * settings.context_budget * _CHARS_PER_TOKEN),
             graph_id=COMPACT_GRAPH,
             model=general.compaction_model or main,
             inputs={"options": {"params": {"max_tokens": settings.summary_max_tokens}}},
@@ -97,8 +96,24 @@ def _compaction_for(exchange: Exchange) -> Exchange | None:
     return newest
 
 
-def _quoted(messages: Iterable[dict[str, Any]]) -> str:
-    """As text; a line of what was said is never the beginning of a line."""
+def _quoted(messages: Iterable[dict[str, Any]], room: int) -> str:
+    """As text; what was said never begins a line.
+
+    Of more than `room` characters the first entry is kept, an earlier summary perhaps, and the
+    newest ones.
+    """
+    first, *others = _entries(messages)
+    room -= len(first)
+    kept: list[str] = []
+    for entry in reversed(others):
+        room -= len(entry)
+        if room < 0:
+            break
+        kept.append(entry)
+    return "\n".join([first, *reversed(kept)])
+
+
+def _entries(messages: Iterable[dict[str, Any]]) -> list[str]:
     lines: list[str] = []
     for message in messages:
         if message["role"] == "tool":
@@ -109,7 +124,7 @@ def _quoted(messages: Iterable[dict[str, Any]]) -> str:
             lines.append(_line(message["role"], cut(message["text"], _TEXT_BYTES)))
         for use in message.get("tool_uses", ()):
             lines.append(_line("call", f"{use['tool']} {cut(text_of(use['args']), _RESULT_BYTES)}"))
-    return "\n".join(lines)
+    return lines or ["(nothing was said)"]
 
 
 def _line(who: str, text: str) -> str:
