@@ -82,6 +82,10 @@ class NotTakenUp(ChatError):
     """The message was stored and could not be answered: its run could not be started."""
 
 
+class OverLimit(ChatError):
+    """What the caller, or the key, may spend is spent."""
+
+
 class ProviderFailed(ChatError):
     """The model did not answer, and would not if it were asked again."""
 

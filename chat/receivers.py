@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from django.db import close_old_connections
 from django.dispatch import receiver
 
+from chat.costs import recording
 from chat.services import turns
 from runs.signals import run_finished
 
@@ -17,8 +18,10 @@ _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="chat-news")
 
 @receiver(run_finished, dispatch_uid="chat.run_has_ended")
 def run_has_ended(run_id: str, **_: object) -> None:
-    """Best effort: what gets lost here, the sweep (`chat.services.turns.sweep`) makes good."""
+    """Best effort: what gets lost here, the sweeps (`chat.services.turns.sweep`,
+    `chat.costs.recording.sweep`) make good."""
     _thread.submit(_told, run_id)
+    recording.run_has_ended()
 
 
 def _told(run_id: str) -> None:

@@ -10,6 +10,7 @@ from project import openapi_pages
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(url="/inspect/")),
     path("admin/approvals/", include("runs.approvals.urls")),
+    path("admin/costs/", include("chat.costs.urls")),
     path("admin/", admin.site.urls),
     path("", include("runs.api.urls")),
     path("", include("runs.graph_api.urls")),

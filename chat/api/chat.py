@@ -11,7 +11,9 @@ from chat.answers import Refused, Settled, Tally, follow_answer
 from chat.api.base import ApiRequest, GatewayView, json_response
 from chat.api.bodies import Body, read_body
 from chat.errors import (
+    ChatError,
     NotTakenUp,
+    OverLimit,
     ProviderBusy,
     ProviderFailed,
     ProviderTimedOut,
@@ -62,7 +64,7 @@ async def _answer(posted: Posted) -> HttpResponse:
         async for item in items:
             match item:
                 case Refused():
-                    raise NotTakenUp(f"Chat error: {item.error}")
+                    raise _refusal(item)
                 case StoredEvent():
                     tally.add(item)
                 case Settled():
@@ -86,8 +88,15 @@ async def _answer(posted: Posted) -> HttpResponse:
     return json_response(answer, headers=headers)
 
 
-def _failure(tally: Tally) -> ProviderFailed:
+def _refusal(refused: Refused) -> ChatError:
+    text = f"Chat error: {refused.error}"
+    return OverLimit(text) if refused.code == "spending_limit" else NotTakenUp(text)
+
+
+def _failure(tally: Tally) -> ChatError:
     """The run's failure as this API answers it."""
+    if tally.is_over_spending_limit:
+        return OverLimit(f"Chat error: {tally.error}")
     text = f"Chat error: Agent error: {tally.error}"
     if tally.error_type == "provider":
         said = tally.error.lower()

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from chat.api.chat import ChatView
+from chat.api.costs import CostsView
 from chat.api.standing import GatewayHealthView, VerifyView
 from chat.api.users import (
     ActivateUserView,
@@ -16,6 +17,8 @@ from chat.api.users import (
 
 urlpatterns: list[URLPattern] = [
     path("api/chat", ChatView.as_view()),
+    # Costs
+    path("api/settings/costs", CostsView.as_view()),
     # Who calls
     path("api/health", GatewayHealthView.as_view()),
     path("api/auth/verify", VerifyView.as_view()),

@@ -18,7 +18,14 @@ from chat.services.attribution import caller_of
 from chat.services.history import opening_of
 from chat.services.transcripts import mirror_run
 from project.lib.db import write_transaction
-from runs.errors import InvalidInput, QueueFull, RunNotWaiting, RunsError, ShuttingDown
+from runs.errors import (
+    InvalidInput,
+    QueueFull,
+    RunNotWaiting,
+    RunsError,
+    ShuttingDown,
+    SpendingLimitReached,
+)
 from runs.models import Run
 from runs.services.lifecycle import respond
 from runs.services.starting import StartRequest, start_run
@@ -153,13 +160,23 @@ def _start(session: Session, exchange: Exchange, caller: Principal) -> str:
         actor=exchange.actor,
         user_id=exchange.user_id or None,
         granted=frozenset(exchange.granted) if exchange.granted is not None else None,
+        api_key_id=exchange.api_key_id or None,
     )
     return started.run_id
+
+
+def _code_of(error: RunsError) -> str:
+    match error:
+        case InvalidInput():
+            return "invalid"
+        case SpendingLimitReached():
+            return "spending_limit"
+    return "unavailable"
 
 
 def _refuse(exchange: Exchange, error: RunsError) -> None:
     exchange.status = Exchange.Status.REFUSED
     exchange.error = str(error)
-    exchange.error_code = "invalid" if isinstance(error, InvalidInput) else "unavailable"
+    exchange.error_code = _code_of(error)
     exchange.save(update_fields=["status", "error", "error_code"])
     live.exchange_changed(exchange.pk)

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
+from chat.costs import recording
 from chat.services import turns
 from project.lib.pool import in_database_thread
 from runs import dispatch, news, watching
@@ -91,8 +92,27 @@ async def conversations() -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def accounts_of_usage() -> AsyncIterator[None]:
+    """Enters what runs used into the accounts, whoever executed them."""
+    bookkeeper = recording.Bookkeeper()
+    recording.set_bookkeeper(bookkeeper)
+    try:
+        async with _chore(bookkeeper.run()):
+            yield
+        await bookkeeper.look()  # at what ended while the engine drained
+    finally:
+        recording.set_bookkeeper(None)
+
+
 #: Started in this order and stopped in the reverse one.
-SERVICES: tuple[Service, ...] = (watch_rows, engine, cron, conversations)
+SERVICES: tuple[Service, ...] = (
+    watch_rows,
+    accounts_of_usage,
+    engine,
+    cron,
+    conversations,
+)
 
 
 async def _listen(engine: Engine | None) -> None:

@@ -16,6 +16,7 @@ from project.lib.db import write_transaction
 from project.lib.ids import new_ulid
 from runs import dispatch, metrics
 from runs.engine.opening import check_opening
+from runs.engine.spending import Spender, check_start
 from runs.errors import IdempotencyConflict, InvalidInput, QueueFull, ShuttingDown
 from runs.graphs.configs import Budget
 from runs.graphs.documents import Graph
@@ -91,12 +92,13 @@ def start_run(
     actor: str,
     user_id: str | None,
     granted: frozenset[str] | None = None,
+    api_key_id: str | None = None,
     idempotency: Idempotency | None = None,
 ) -> Started:
     """Accept a run and queue it. `granted` bounds what its tools may do, `None` does not.
 
-    Raises `InvalidInput`, `GraphNotFound`, `ModelNotFound`, `QueueFull`, `ShuttingDown`, and
-    `IdempotencyConflict` when the key came with another body before.
+    Raises `InvalidInput`, `GraphNotFound`, `ModelNotFound`, `SpendingLimitReached`, `QueueFull`,
+    `ShuttingDown`, and `IdempotencyConflict` when the key came with another body before.
     """
     graph, budget = check_request(request)
     if draining.is_draining():
@@ -104,13 +106,14 @@ def start_run(
         raise ShuttingDown("the server is shutting down")
     if idempotency is not None and (first := _first_answer(idempotency)) is not None:
         return first
+    check_start(Spender.of(user_id, api_key_id))
     request = _without_secrets(request)
     try:
         with write_transaction():
             if is_queue_full(settings.STARPORT_QUEUE):
                 metrics.enqueue_rejected.labels("queue_full").inc()
                 raise QueueFull(f"{settings.STARPORT_QUEUE} runs are waiting already")
-            run_id = _insert(request, graph.hash, budget, actor, user_id, granted)
+            run_id = _insert(request, graph.hash, budget, actor, user_id, granted, api_key_id)
             if idempotency is not None:
                 _remember(idempotency, run_id)
             dispatch.run_is_pending(run_id)
@@ -204,6 +207,7 @@ def _insert(
     actor: str,
     user_id: str | None,
     granted: frozenset[str] | None,
+    api_key_id: str | None,
 ) -> str:
     run_id = new_ulid()
     statement, columns = _insertion()
@@ -223,6 +227,7 @@ def _insert(
         creator_id=user_id,
         actor=actor,
         granted=None if granted is None else sorted(granted),
+        api_key_id=api_key_id or "",
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, list(stored.values()))
