@@ -64,6 +64,14 @@ class TelegramAccountTaken(ChatError):
         super().__init__("This Telegram account is linked to another user")
 
 
+class TargetInvalid(ChatError):
+    """A page to look at is not named by a URL that can be looked at."""
+
+
+class TargetForbidden(ChatError):
+    """A page to look at lies where nobody may be sent."""
+
+
 class SessionNotFound(ChatError):
     """There is no such session, or not for this caller."""
 

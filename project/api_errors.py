@@ -93,6 +93,8 @@ REFUSALS: dict[type[Exception], Refusal] = {
     chat.CannotDeactivateYourself: Refusal(400, "cannot_deactivate_yourself"),
     chat.TelegramAccountUnnamed: Refusal(400, "telegram_account_unnamed"),
     chat.TelegramAccountTaken: Refusal(409, "telegram_account_taken"),
+    chat.TargetInvalid: Refusal(400, "target_invalid"),
+    chat.TargetForbidden: Refusal(403, "target_forbidden"),
     chat.SessionNotFound: Refusal(404, "session_not_found"),
     chat.ModelNotAllowed: Refusal(400, "model_not_allowed"),
     chat.OverLimit: Refusal(429, "spending_limit_reached"),

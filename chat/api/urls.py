@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from chat.api.chat import ChatView
 from chat.api.costs import CostsView
+from chat.api.frame_check import FrameCheckView
 from chat.api.standing import GatewayHealthView, VerifyView
 from chat.api.users import (
     ActivateUserView,
@@ -19,6 +20,8 @@ urlpatterns: list[URLPattern] = [
     path("api/chat", ChatView.as_view()),
     # Costs
     path("api/settings/costs", CostsView.as_view()),
+    # Pages that somebody linked to
+    path("api/frame-check", FrameCheckView.as_view()),
     # Who calls
     path("api/health", GatewayHealthView.as_view()),
     path("api/auth/verify", VerifyView.as_view()),
