@@ -106,5 +106,33 @@ class ProviderTimedOut(ProviderFailed):
     """The model's provider took too long."""
 
 
+class CompletionRefused(ChatError):
+    """A request of the OpenAI-compatible API that is not understood, or asks for what is not here.
+
+    `field` is the parameter, `code` the word that its clients know.
+    """
+
+    def __init__(self, message: str, *, field: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+        self.code = code
+
+
+class NoSuchModel(CompletionRefused):
+    """Neither a graph with a text output nor a model that messages may ask for."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"The model '{model[:200]}' does not exist", field="model", code="model_not_found"
+        )
+
+
+class RunWasCancelled(ChatError):
+    """Somebody cancelled the run before it had answered."""
+
+    def __init__(self) -> None:
+        super().__init__("The run was cancelled")
+
+
 class IdempotencyConflict(ChatError):
     """The Idempotency-Key came with another message before."""

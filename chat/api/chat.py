@@ -10,14 +10,8 @@ from accounts import capabilities
 from chat.answers import Refused, Settled, Tally, follow_answer
 from chat.api.base import ApiRequest, GatewayView, json_response
 from chat.api.bodies import Body, read_body
-from chat.errors import (
-    ChatError,
-    NotTakenUp,
-    OverLimit,
-    ProviderBusy,
-    ProviderFailed,
-    ProviderTimedOut,
-)
+from chat.errors import ChatError, NotTakenUp, OverLimit
+from chat.failures import failure_of
 from chat.services.posting import Incoming, Posted, post_message
 from chat.services.sessions import Address, owner_of
 from project.lib.deferred import DeferredResponse
@@ -70,7 +64,7 @@ async def _answer(posted: Posted) -> HttpResponse:
                 case Settled():
                     settled = item
     if tally.error:
-        raise _failure(tally)
+        raise failure_of(tally, prefix="Chat error: ")
     answer: dict[str, Any] = {
         "text": tally.text,
         "session_id": posted.session_id,
@@ -91,35 +85,3 @@ async def _answer(posted: Posted) -> HttpResponse:
 def _refusal(refused: Refused) -> ChatError:
     text = f"Chat error: {refused.error}"
     return OverLimit(text) if refused.code == "spending_limit" else NotTakenUp(text)
-
-
-def _failure(tally: Tally) -> ChatError:
-    """The run's failure as this API answers it."""
-    if tally.is_over_spending_limit:
-        return OverLimit(f"Chat error: {tally.error}")
-    text = f"Chat error: Agent error: {tally.error}"
-    if tally.error_type == "provider":
-        said = tally.error.lower()
-        for kind, signs in _SIGNS:
-            if any(sign in said for sign in signs):
-                return kind(text)
-    return ProviderFailed(text)
-
-
-#: How the texts of runs.providers say which kind of failure it was. The log has nothing else.
-_SIGNS: tuple[tuple[type[ProviderFailed], tuple[str, ...]], ...] = (
-    (ProviderTimedOut, ("(status 408)", "(status 504)", "did not answer in time", "for timeout")),
-    (
-        ProviderBusy,
-        (
-            "(status 429)",
-            "(status 503)",
-            "(status 529)",
-            "asks to slow down",
-            "cannot serve the request now",
-            "did not start",
-            "for rate_limit",
-            "for overloaded",
-        ),
-    ),
-)

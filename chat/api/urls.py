@@ -5,6 +5,7 @@ from django.urls import URLPattern, path
 from chat.api.chat import ChatView
 from chat.api.costs import CostsView
 from chat.api.frame_check import FrameCheckView
+from chat.api.openai import CompletionsView, ModelsView, ModelView
 from chat.api.standing import GatewayHealthView, VerifyView
 from chat.api.users import (
     ActivateUserView,
@@ -20,6 +21,10 @@ urlpatterns: list[URLPattern] = [
     path("api/chat", ChatView.as_view()),
     # Costs
     path("api/settings/costs", CostsView.as_view()),
+    # As OpenAI's clients know it
+    path("openai/v1/models", ModelsView.as_view()),
+    path("openai/v1/models/<path:name>", ModelView.as_view()),
+    path("openai/v1/chat/completions", CompletionsView.as_view()),
     # Pages that somebody linked to
     path("api/frame-check", FrameCheckView.as_view()),
     # Who calls

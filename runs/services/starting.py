@@ -49,6 +49,7 @@ class StartRequest:
     inputs: dict[str, Any] = field(default_factory=dict)
     trigger_source: str = "api"
     parent_run_id: str = ""
+    run_id: str = ""  # chosen by whoever watches it from before its start; empty: a new one
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,7 @@ def _insert(
     granted: frozenset[str] | None,
     api_key_id: str | None,
 ) -> str:
-    run_id = new_ulid()
+    run_id = request.run_id or new_ulid()
     statement, columns = _insertion()
     stored = columns | _as_stored(
         id=run_id,
