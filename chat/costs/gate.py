@@ -2,7 +2,7 @@
 
 import logging
 
-from chat.costs import alerts, limits
+from chat.costs import alerts, known, limits
 from runs.engine.spending import LimitReached, Spender
 
 logger = logging.getLogger(__name__)
@@ -12,7 +12,7 @@ class Gate:
     """The limits of users and keys, as `runs.engine.spending` consults them."""
 
     def may_apply(self, spender: Spender) -> bool:
-        return limits.may_apply(spender)
+        return known.may_apply(spender)
 
     def reached(self, spender: Spender, *, tells: bool) -> LimitReached | None:
         standings = limits.standings(spender)

@@ -1,23 +1,20 @@
 """What users and keys may spend, and how far they are. Times are UTC.
 
 Spent is what ended runs used in the period, by their start, and what runs that work in it have
-used so far. Limits are remembered for a second, so that nobody pays for them where there are none.
+used so far.
 """
 
-import threading
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
-from accounts.models import ApiKey
+from chat.costs import known
 from chat.models import SpendingLimit, UsageRow
 from runs.engine.spending import LimitReached, Spender
 from runs.models import Run
 
-FRESH_SECONDS = 1.0
 #: Ended runs without a row in the accounts are at most so old, unless nobody keeps them.
 _UNRECORDED = timedelta(minutes=10)
 _OPEN = (
@@ -50,36 +47,6 @@ class Standing:
         return f"{self.cap_usd:g} USD {whose}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Every limit. `own` by user and period; `common`, by period, for who has none of their own."""
-
-    own: dict[tuple[str, str], tuple[str, float]]
-    common: dict[str, tuple[str, float]]
-    keys: dict[str, float]
-
-    def of_user(self, user_id: str) -> list[tuple[str, str, float]]:
-        """Period, id and cap of what applies to a user."""
-        periods = {period for user, period in self.own if user == user_id} | self.common.keys()
-        found = [
-            (period, *self.own.get((user_id, period), self.common.get(period, ("", 0.0))))
-            for period in sorted(periods)
-        ]
-        return [entry for entry in found if entry[1]]
-
-
-_NOTHING = _Known({}, {}, {})
-_known = _NOTHING
-_read_at = float("-inf")
-_lock = threading.Lock()
-
-
-def may_apply(spender: Spender) -> bool:
-    if time.monotonic() - _read_at >= FRESH_SECONDS:
-        return bool(spender.user_id or spender.api_key_id)  # only the database can tell
-    return _applies(_known, spender)
-
-
 def as_reached(standing: Standing) -> LimitReached:
     return LimitReached(
         standing.words,
@@ -91,27 +58,23 @@ def as_reached(standing: Standing) -> LimitReached:
 
 def standings(spender: Spender) -> list[Standing]:
     """Every limit that applies to a spender, the shortest period first."""
-    known = _current()
-    if not _applies(known, spender):
-        return []
     now = timezone.now()
     found = []
     if spender.user_id:
-        for period, limit_id, cap in known.of_user(spender.user_id):
-            since = start_of(period, now)
+        for limit in known.limits_of_user(spender.user_id):
+            since = start_of(limit.period, now)
             spent = spent_by_user(spender.user_id, since)
-            found.append(Standing(limit_id, spender.user_id, "", period, since, cap, spent))
-    if spender.api_key_id in known.keys:
-        key_id = spender.api_key_id
-        cap, spent = known.keys[key_id], spent_by_key(key_id)
+            found.append(
+                Standing(
+                    limit.limit_id, spender.user_id, "", limit.period, since, limit.cap_usd, spent
+                )
+            )
+    key_id = spender.api_key_id
+    cap = known.limit_of_key(key_id) if key_id else None
+    if cap is not None:
+        spent = spent_by_key(key_id)
         found.append(Standing(key_id, spender.user_id, key_id, "", None, cap, spent))
     return found
-
-
-def forget() -> None:
-    """A limit was changed here: the next one who asks reads anew."""
-    global _read_at
-    _read_at = float("-inf")
 
 
 def start_of(period: str, now: datetime) -> datetime:
@@ -145,39 +108,6 @@ def _sum_of_runs(*, open_ones: Q, ended_ones: Q) -> float:
     ended = Run.objects.filter(ended_ones, finished_ns__gte=recently_ns)
     ended = ended.exclude(Exists(UsageRow.objects.filter(run_id=OuterRef("pk"))))
     return sum(runs.aggregate(total=Sum("cost_usd"))["total"] or 0.0 for runs in (under_way, ended))
-
-
-def _applies(known: _Known, spender: Spender) -> bool:
-    if spender.api_key_id in known.keys:
-        return True
-    if not spender.user_id:
-        return False
-    return bool(known.common) or any(user == spender.user_id for user, _ in known.own)
-
-
-def _current() -> _Known:
-    global _known, _read_at
-    if time.monotonic() - _read_at >= FRESH_SECONDS:
-        with _lock:
-            if time.monotonic() - _read_at >= FRESH_SECONDS:
-                began = time.monotonic()
-                _known = _read()
-                _read_at = began
-    return _known
-
-
-def _read() -> _Known:
-    own: dict[tuple[str, str], tuple[str, float]] = {}
-    common: dict[str, tuple[str, float]] = {}
-    for limit in SpendingLimit.objects.all():
-        entry = (limit.pk, float(limit.limit_usd))
-        if limit.user_id is None:
-            common[limit.period] = entry
-        else:
-            own[limit.user_id, limit.period] = entry
-    limited = ApiKey.objects.filter(spending_limit_usd__isnull=False, revoked_at=None)
-    keys = {key.pk: float(key.spending_limit_usd or 0) for key in limited}
-    return _Known(own, common, keys)
 
 
 def _seconds_left(period: str, now: datetime) -> int:

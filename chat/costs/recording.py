@@ -11,8 +11,8 @@ import time
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from chat.costs import alerts, limits
-from chat.costs.usage import rows_of
+from chat.costs import alerts, known, limits
+from chat.costs.usage import READ_COLUMNS, rows_of
 from chat.models import UsageRow
 from project.lib.db import write_transaction
 from project.lib.pool import in_database_thread
@@ -54,13 +54,14 @@ def sweep_recent() -> int:
 
 def _unrecorded(since_ns: int) -> QuerySet[Run]:
     ended = Run.objects.filter(finished_ns__isnull=False, finished_ns__gt=since_ns)
+    ended = ended.only(*READ_COLUMNS)
     in_accounts = Exists(UsageRow.objects.filter(run_id=OuterRef("pk")))
     return ended.exclude(in_accounts).order_by("finished_ns")
 
 
 def _warn(spenders: set[Spender]) -> None:
     for spender in spenders:
-        if limits.may_apply(spender):
+        if known.may_apply(spender):
             try:
                 alerts.warn_of(limits.standings(spender))
             except Exception:

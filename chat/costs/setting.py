@@ -2,8 +2,10 @@
 
 from decimal import Decimal
 
+from django.db import transaction
+
 from accounts import audit
-from chat.costs import limits
+from chat.costs import known
 from chat.errors import OutOfRange
 from chat.models import SpendingLimit
 from project.lib.db import write_transaction
@@ -23,7 +25,7 @@ def set_limit(*, actor: str, user_id: str | None, period: str, limit_usd: Decima
             user_id=user_id, period=period, defaults={"limit_usd": limit_usd}
         )
         _record("spending_limit_changed", actor, limit)
-    limits.forget()
+    _act_at_once()
     return limit
 
 
@@ -31,7 +33,13 @@ def remove_limit(limit: SpendingLimit, *, actor: str) -> None:
     with write_transaction():
         _record("spending_limit_removed", actor, limit)
         SpendingLimit.objects.filter(pk=limit.pk).delete()
-    limits.forget()
+    _act_at_once()
+
+
+def _act_at_once() -> None:
+    """In this process; and once more after the commit, as somebody may have read before it."""
+    known.forget()
+    transaction.on_commit(known.forget)
 
 
 def _record(kind: str, actor: str, limit: SpendingLimit) -> None:

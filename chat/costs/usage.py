@@ -10,7 +10,9 @@ from runs.event_types import KIND_NUMBERS
 from runs.log.events import StoredEvent
 from runs.log.read import read_kinds
 from runs.models import Run
+from runs.storable import NUL
 
+_NAME = 200  # characters of a tool's name
 _KINDS = [
     KIND_NUMBERS[name]
     for name in (
@@ -20,6 +22,21 @@ _KINDS = [
         "ToolCallFailed",
     )
 ]
+
+
+#: What is read of a run's row; its inputs may be a whole conversation.
+READ_COLUMNS = (
+    "creator_id",
+    "actor",
+    "api_key_id",
+    "trigger_source",
+    "model_id",
+    "input_tokens",
+    "output_tokens",
+    "cost_usd",
+    "started_ns",
+    "accepted_at",
+)
 
 
 @dataclass(slots=True)
@@ -42,7 +59,8 @@ class _Tally:
                 self.cache_read += data.get("cache_read_tokens", 0)
                 self.cache_write += data.get("cache_create_tokens", 0)
             case "ToolCallScheduled":
-                self.tool_of_call[data["call_id"]] = data["tool"]
+                # Models invent names; some of what they can hold no column can.
+                self.tool_of_call[data["call_id"]] = data["tool"].replace(NUL, "\ufffd")[:_NAME]
             case "ToolCallFailed":
                 self.failed.add(data["call_id"])
             case "ToolCallCompleted":

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from accounts import attempts, verification
-from chat.costs import limits
+from chat.costs import known
 from tests.chat.callers import Caller, make_caller
 from tests.chat.gateway import Gateway
 from tests.runs.api.daemon import Daemon, as_holder_of
@@ -103,10 +103,10 @@ def at_home(db: None, settings: Any) -> Iterator[None]:
     """Nothing remembered from another test, and every record at once."""
     settings.STARPORT_AUDIT_FLUSH_MS = 0
     settings.STARPORT_REDIS_PREFIX = f"test-{uuid4()}"
-    for memory in (verification, attempts, limits):
+    for memory in (verification, attempts, known):
         memory.forget()
     yield
-    limits.forget()
+    known.forget()
 
 
 @pytest.fixture
