@@ -160,6 +160,7 @@ def _finish(server: RunningServer, *, may_fail: bool) -> None:
 
 _ANYWHERE = (
     "bench/",
+    "chat/test_frame_check",
     "e2e/test_graph_kill",
     "e2e/test_openai_endpoint",
     "project/test_cleared_server",
@@ -181,7 +182,16 @@ _ANYWHERE = (
 )
 _NEEDS_A_DATABASE = ("test_tools_in_runs", "test_start_run")
 # Their runs, if any, are executed by an engine in the test's own process, or are written logs.
-_WITHOUT_WORKERS = ("accounts/", "project/", "runs/engine/", "runs/inspector/", "runs/log/")
+_WITHOUT_WORKERS = (
+    "accounts/",
+    "chat/costs/test_admin",
+    "chat/costs/test_periods",
+    "chat/users/",
+    "project/",
+    "runs/engine/",
+    "runs/inspector/",
+    "runs/log/",
+)
 _NEEDS_REDIS = ("test_rate_limits", "test_serve")
 
 

@@ -1,10 +1,12 @@
 """Limits of users and keys: they stop runs before the next model call, and refuse new ones."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.chat.costs.conftest import CALL, DOLLAR, NewPayer, Payer
+from tests.chat.gateway import new_key
 from tests.runs.api.daemon import IS_CELERY, Frame, named
 from tests.server import RunningServer
 
@@ -62,6 +64,25 @@ def test_a_chat_that_is_stopped_on_its_way_says_so(payer: NewPayer, limit: Limit
 
     assert answer.status_code == 429
     assert answer.json() == {"error": "Chat error: Spending limit reached: 0.5 USD a day"}
+
+
+def test_a_message_that_waited_is_refused_when_its_turn_comes(payer: NewPayer, limit: Limit):
+    ada, key = payer(), new_key()
+    limit(ada, 1)
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(
+            ada.gateway.post_chat, f"{DOLLAR}\n!sleep 1\n!say Done.", channel_session_key=key
+        )
+        while not ada.daemon.get("/v1/runs")["total"]:
+            pass
+        second = ada.gateway.post_chat("more", channel_session_key=key)
+
+    assert first.result().json()["text"] == "Done."
+    assert (second.status_code, second.json()) == (
+        429,
+        {"error": "Chat error: Spending limit reached: 1 USD a day"},
+    )
 
 
 def test_what_a_run_under_way_has_spent_counts(payer: NewPayer, limit: Limit):
