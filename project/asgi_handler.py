@@ -61,7 +61,7 @@ class PooledHandler(BaseHandler):
         )
         self._work: set[Future[Any]] = set()
         self._streams: set[asyncio.Task[None]] = set()
-        self._waiting: set[asyncio.Task[HttpResponse]] = set()
+        self._waiting: set[asyncio.Task[HttpResponseBase]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -117,7 +117,7 @@ class PooledHandler(BaseHandler):
 
     async def _when_ready(
         self, deferred: DeferredResponse, receive: Receive
-    ) -> HttpResponse | None:
+    ) -> HttpResponseBase | None:
         """The answer, or `None` when nobody waits for it any more."""
         waiting = asyncio.create_task(deferred.resolve())
         disconnect = asyncio.create_task(_wait_for_disconnect(receive))
@@ -186,7 +186,9 @@ async def _pump(
         await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
-def _outcome(deferred: DeferredResponse, waiting: "asyncio.Task[HttpResponse]") -> HttpResponse:
+def _outcome(
+    deferred: DeferredResponse, waiting: "asyncio.Task[HttpResponseBase]"
+) -> HttpResponseBase:
     if waiting.cancelled():  # the server stops; what was waited for is not lost
         error: BaseException | None = ShuttingDown("The server is shutting down")
     else:

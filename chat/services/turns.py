@@ -25,7 +25,14 @@ from chat.services.prompts import prompt_of
 from chat.services.responses import response_of
 from chat.services.transcripts import mirror_run
 from project.lib.db import write_transaction
-from runs.errors import InvalidInput, QueueFull, RunNotWaiting, RunsError, ShuttingDown
+from runs.errors import (
+    InvalidInput,
+    QueueFull,
+    RunNotWaiting,
+    RunsError,
+    ShuttingDown,
+    SpendingLimitReached,
+)
 from runs.log.read import read_heads
 from runs.models import Run
 from runs.services.lifecycle import respond
@@ -206,13 +213,23 @@ def _start(session: Session, exchange: Exchange, caller: Principal) -> str | Non
         actor=exchange.actor,
         user_id=exchange.user_id or None,
         granted=frozenset(exchange.granted) if exchange.granted is not None else None,
+        api_key_id=exchange.api_key_id or None,
     )
     images.keep(started.run_id)
     return started.run_id
 
 
+def _code_of(error: RunsError) -> str:
+    match error:
+        case InvalidInput():
+            return "invalid"
+        case SpendingLimitReached():
+            return "spending_limit"
+    return "unavailable"
+
+
 def _refuse(exchange: Exchange, error: RunsError) -> None:
-    _close(exchange, str(error), "invalid" if isinstance(error, InvalidInput) else "unavailable")
+    _close(exchange, str(error), _code_of(error))
 
 
 def _close(exchange: Exchange, reason: str, code: str) -> None:
