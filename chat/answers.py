@@ -5,7 +5,7 @@ HTTP, the socket, Telegram and the OpenAI-compatible API all answer with what co
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ class Begun:
 
     session_id: str
     run_id: str
+    after_seq: int = 0  # the head of its log before
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Settled:
     is_awaiting_input: bool
 
 
+ATTACH = "attach"  # the tool whose results are delivered with the answer
+
 AnswerItem = Begun | Refused | TextDelta | StoredEvent | Settled
 
 
@@ -55,28 +58,61 @@ async def follow_answer(
 
     `after` is the last seq that a client has seen of the run already, on coming back.
     """
-    exchange = await _when_begun(exchange_id)
-    if exchange.status == Exchange.Status.REFUSED:
-        yield Refused(exchange.session_id, exchange.error, exchange.error_code)
-        return
-    yield Begun(exchange.session_id, exchange.run_id)
-    seq = max(exchange.after_seq, after or 0)
-    async with aclosing(follow_batches(exchange.run_id, seq, deltas=deltas)) as batches:
+    async with aclosing(answer_batches(exchange_id, deltas=deltas, after=after)) as batches:
         async for batch in batches:
-            if not batch and not await in_database_thread(_goes_on, exchange.run_id, seq):
-                yield Settled(exchange.session_id, exchange.run_id, seq, False)
-                return
             for item in batch:
                 yield item
+
+
+async def answer_batches(
+    exchange_id: int,
+    *,
+    deltas: bool = False,
+    after: int | None = None,
+    begun: Begun | None = None,
+) -> AsyncGenerator[list[AnswerItem], None]:
+    """`follow_answer`, with everything that is ready at a time in one list.
+
+    Who knows how the exchange began says so: no text can stream by while its row is read.
+    """
+    if begun is None:
+        exchange = await _when_begun(exchange_id)
+        if exchange.status == Exchange.Status.REFUSED:
+            yield [Refused(exchange.session_id, exchange.error, exchange.error_code)]
+            return
+        begun = Begun(exchange.session_id, exchange.run_id, exchange.after_seq)
+    yield [begun]
+    run_id, seq = begun.run_id, max(begun.after_seq, after or 0)
+    is_asking = False
+    async with aclosing(follow_batches(run_id, seq, deltas=deltas)) as batches:
+        async for batch in batches:
+            if not batch and not await in_database_thread(_goes_on, run_id, seq):
+                break
+            answer: list[AnswerItem] = []
+            for item in batch:
+                answer.append(item)
                 if isinstance(item, StoredEvent):
                     seq = item.seq
                     # The question that this exchange answers lies before it.
-                    if item.kind_name == "InputRequested" and await in_database_thread(
-                        _asks, exchange.run_id, seq
-                    ):
-                        yield Settled(exchange.session_id, exchange.run_id, seq, True)
-                        return
-    yield Settled(exchange.session_id, exchange.run_id, seq, False)
+                    if item.kind_name == "InputRequested":
+                        is_asking = await in_database_thread(_asks, run_id, seq)
+            if answer:
+                yield answer
+            if is_asking:
+                break
+    yield [Settled(begun.session_id, run_id, seq, is_asking)]
+
+
+async def when_settled(exchange_id: int, run_id: str) -> Exchange:
+    """The exchange once `run_id` is through with it: answered, or to be taken up by another run."""
+    with live.watching(exchange_id) as changed:
+        while True:
+            changed.clear()
+            exchange = await in_database_thread(Exchange.objects.get, pk=exchange_id)
+            if exchange.run_id != run_id or exchange.status != Exchange.Status.RUNNING:
+                return exchange
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), live.REREAD_SECONDS)
 
 
 async def _when_begun(exchange_id: int) -> Exchange:
@@ -86,10 +122,8 @@ async def _when_begun(exchange_id: int) -> Exchange:
             exchange = await in_database_thread(Exchange.objects.get, pk=exchange_id)
             if exchange.run_id or exchange.status != Exchange.Status.WAITING:
                 return exchange
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), live.REREAD_SECONDS)
-            except TimeoutError:
-                continue
 
 
 def _asks(run_id: str, seq: int) -> bool:
@@ -122,6 +156,7 @@ class Tally:
     is_cancelled: bool = False
     question: str = ""  # when it ends by asking
     artifacts: list[dict[str, Any]] = field(default_factory=list)  # what `attach` returned
+    _attaching: set[str] = field(default_factory=set)  # calls of `attach`
 
     @property
     def text(self) -> str:
@@ -137,6 +172,8 @@ class Tally:
         match event.kind_name:
             case "AssistantMessageCompleted":
                 self._add_answer(data)
+            case "ToolCallCompleted" if data.get("call_id") in self._attaching:
+                self.artifacts.append(data["result"])
             case "InputRequested":
                 self.question = data["prompt"]
             case "RunFailed":
@@ -152,7 +189,9 @@ class Tally:
     def _add_answer(self, data: dict[str, Any]) -> None:
         if data["text"]:
             self.texts.append(data["text"])
-        self.tool_turns += bool(data.get("tool_uses"))
+        uses = data.get("tool_uses") or ()
+        self.tool_turns += bool(uses)
+        self._attaching.update(use["call_id"] for use in uses if use["tool"] == ATTACH)
         self.input_tokens += data["input_tokens"]
         self.output_tokens += data["output_tokens"]
         self.cache_read_tokens += data.get("cache_read_tokens", 0)

@@ -43,11 +43,39 @@ class AdminOnly(ChatError):
         super().__init__("Admin access required")
 
 
+class CannotDeactivateYourself(ChatError):
+    """An administrator cannot shut themselves out."""
+
+    def __init__(self) -> None:
+        super().__init__("Cannot deactivate yourself")
+
+
+class TelegramAccountUnnamed(ChatError):
+    """A link needs the account's id or its name."""
+
+    def __init__(self) -> None:
+        super().__init__("Provide a Telegram ID or username")
+
+
+class TelegramAccountTaken(ChatError):
+    """Another user has this Telegram account; `force` takes it away from them."""
+
+    def __init__(self) -> None:
+        super().__init__("This Telegram account is linked to another user")
+
+
 class SessionNotFound(ChatError):
     """There is no such session, or not for this caller."""
 
     def __init__(self) -> None:
         super().__init__("Session not found")
+
+
+class DocumentNotFound(ChatError):
+    """The memory has no document of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no document {name[:100]!r}")
 
 
 class ModelNotAllowed(ChatError):

@@ -13,6 +13,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import Resolver404
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -20,6 +21,7 @@ from rest_framework.views import set_rollback
 from accounts import errors as accounts
 from accounts.authentication import challenge_of
 from chat import errors as chat
+from chat.page.views import chat_page, is_page_path
 from project import json_api
 from runs import errors as runs
 
@@ -89,7 +91,11 @@ REFUSALS: dict[type[Exception], Refusal] = {
     chat.OutOfRange: Refusal(400, "out_of_range"),
     chat.TooLarge: Refusal(413, "too_large"),
     chat.AdminOnly: Refusal(403, "admin_only"),
+    chat.CannotDeactivateYourself: Refusal(400, "cannot_deactivate_yourself"),
+    chat.TelegramAccountUnnamed: Refusal(400, "telegram_account_unnamed"),
+    chat.TelegramAccountTaken: Refusal(409, "telegram_account_taken"),
     chat.SessionNotFound: Refusal(404, "session_not_found"),
+    chat.DocumentNotFound: Refusal(404, "document_not_found"),
     chat.ModelNotAllowed: Refusal(400, "model_not_allowed"),
     chat.NotTakenUp: Refusal(503, "not_taken_up", _RETRY_SOON),
     chat.ProviderFailed: Refusal(502, "provider_failed"),
@@ -274,6 +280,8 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, Resolver404) and is_page_path(request):
+        return chat_page(request)  # links into the page of an older client lead to the page
     return _by_phrase(request, 404, "not_found")
 
 

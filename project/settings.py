@@ -56,6 +56,10 @@ STARPORT_REQUEST_THREADS = env_int(
 )
 # WebSockets that may watch one run, in each server process.
 STARPORT_STREAM_SUBSCRIBERS = env_int("STARPORT_STREAM_SUBSCRIBERS", 64, minimum=1)
+# Seconds of silence after which an open stream shows that it lives and looks at the run's row.
+STARPORT_STREAM_HEARTBEAT_SECONDS = env_seconds(
+    "STARPORT_STREAM_HEARTBEAT_SECONDS", 15.0, minimum=1.0
+)
 STARPORT_BODY_LIMIT = env_int("STARPORT_BODY_LIMIT", 2 * 1024 * 1024, minimum=1024)  # bytes
 
 # --- What runs are made of --------------------------------------------------------------------
@@ -106,6 +110,11 @@ STARPORT_AUDIT_FLUSH_MS = env_int("STARPORT_AUDIT_FLUSH_MS", 100, minimum=0)
 # Clients reach this server over HTTPS, by a proxy or by its own certificate.
 STARPORT_HTTPS = env_bool("STARPORT_HTTPS")
 
+# --- Channels ---------------------------------------------------------------------------------
+
+TELEGRAM_BOT_TOKEN = env_secret("TELEGRAM_BOT_TOKEN")  # unless one is entered in the settings
+TELEGRAM_API_BASE = env_str("TELEGRAM_API_BASE", "https://api.telegram.org")
+
 # --- Django -----------------------------------------------------------------------------------
 
 # Daphne's app does nothing but replace `runserver`, and its Twisted would be a good part of every
@@ -142,12 +151,12 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "project.middleware.RateLimits",  # inside of what serves files, outside of every refusal
     "project.middleware.ErrorBodies",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "project.logins.Sessions",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "project.logins.Csrf",
+    "project.logins.Users",
     "accounts.key_sessions.KeySessions",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "project.logins.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "project.middleware.GuardedPrefixes",
     "project.middleware.BodyLimit",

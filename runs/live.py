@@ -26,6 +26,7 @@ class TextDelta:
     turn_id: str
     text: str
     attempt: int = 1
+    offset: int = 0  # characters of this attempt that came before
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import functools
 import logging
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -39,6 +39,10 @@ class EngineNews(Protocol):
 
 def _control_channel() -> str:
     return f"{settings.STARPORT_REDIS_PREFIX}:news:control"
+
+
+def _topic_channel(topic: str) -> str:
+    return f"{settings.STARPORT_REDIS_PREFIX}:news:topic:{topic}"
 
 
 def _run_channel(run_id: str) -> str:
@@ -113,10 +117,16 @@ def publish_run(run_id: str) -> None:
         _publisher.send(_run_channel(run_id), _NUDGE)
 
 
-def publish_delta(run_id: str, turn_id: str, text: str, attempt: int) -> None:
+def publish_delta(run_id: str, turn_id: str, text: str, attempt: int, offset: int) -> None:
     """Text that streams now."""
     if _is_on():
-        message = {"kind": "delta", "turn_id": turn_id, "text": text, "attempt": attempt}
+        message = {
+            "kind": "delta",
+            "turn_id": turn_id,
+            "text": text,
+            "attempt": attempt,
+            "offset": offset,
+        }
         _publisher.send(_run_channel(run_id), orjson.dumps(message))
 
 
@@ -124,6 +134,20 @@ def publish_control(kind: str, run_id: str) -> None:
     """A command for whoever executes the run: pending, cancelled or mail."""
     if _is_on():
         _publisher.send(_control_channel(), orjson.dumps({"kind": kind, "run_id": run_id}))
+
+
+def publish_topic(topic: str, message: bytes) -> None:
+    """Something for those of other processes who `hear` that topic."""
+    if _is_on():
+        _publisher.send(_topic_channel(topic), message)
+
+
+_hearing: dict[str, Callable[[bytes], None]] = {}  # by topic
+
+
+def hear(topic: str, take: Callable[[bytes], None]) -> None:
+    """Have `take` called with what any process publishes; say so before a `Listener` runs."""
+    _hearing[topic] = take
 
 
 class Listener:
@@ -156,7 +180,8 @@ class Listener:
         try:
             async with client.pubsub() as subscription:
                 # Always subscribed to something: an idle subscription could not be read from.
-                channels = [_control_channel(), *map(_run_channel, self._hub.watched())]
+                channels = [_control_channel(), *map(_topic_channel, _hearing)]
+                channels += map(_run_channel, self._hub.watched())
                 await subscription.subscribe(*channels)
                 for run_id in self._hub.watched():
                     self._hub.publish(run_id, (NUDGE,))  # whatever happened while we were deaf
@@ -181,6 +206,10 @@ class Listener:
                 await subscription.unsubscribe(_run_channel(run_id))
 
     def _take(self, channel: str, data: bytes) -> None:
+        for topic, take in _hearing.items():
+            if channel == _topic_channel(topic):
+                take(data)
+                return
         message = orjson.loads(data)
         if channel == _control_channel():
             self._take_control(message["kind"], message["run_id"])
@@ -188,7 +217,13 @@ class Listener:
         run_id = channel.rpartition(":")[2]
         if message["kind"] == "delta":
             self._hub.publish_delta(
-                TextDelta(run_id, message["turn_id"], message["text"], message["attempt"])
+                TextDelta(
+                    run_id,
+                    message["turn_id"],
+                    message["text"],
+                    message["attempt"],
+                    message["offset"],
+                )
             )
         else:
             self._hub.publish(run_id, (NUDGE,))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import orjson
 
@@ -35,8 +36,14 @@ KINDS = (
     "run_resumed",
     "runs_pruned",
     "server_started",
+    "spending_limit_changed",
+    "spending_limit_reached",
+    "spending_limit_removed",
+    "spending_warned",
     "stream_closed",
     "stream_opened",
+    "telegram_linked",
+    "telegram_unlinked",
     "trigger_created",
     "trigger_fired",
     "trigger_updated",
@@ -107,7 +114,12 @@ def _run(fact: Fact) -> dict[str, str]:
 def _timestamp(ns: int) -> str:
     """RFC 3339 to the microsecond, without a zone."""
     seconds, fraction = divmod(ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction // 1000:06d}"
+    return f"{_to_the_second(seconds)}.{fraction // 1000:06d}"
+
+
+@lru_cache(maxsize=64)  # facts are stored about in their order
+def _to_the_second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def timestamp_of(ns: int) -> str:

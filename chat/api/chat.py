@@ -10,6 +10,8 @@ from accounts import capabilities
 from chat.answers import Refused, Settled, Tally, follow_answer
 from chat.api.base import ApiRequest, GatewayView, json_response
 from chat.api.bodies import Body, read_body
+from chat.api.schema_chat import describe_chat
+from chat.deliveries import Delivery, read_deliveries
 from chat.errors import (
     NotTakenUp,
     ProviderBusy,
@@ -19,6 +21,7 @@ from chat.errors import (
 from chat.services.posting import Incoming, Posted, post_message
 from chat.services.sessions import Address, owner_of
 from project.lib.deferred import DeferredResponse
+from project.lib.pool import in_database_thread
 from runs.api.requests import read_idempotency
 from runs.log.events import StoredEvent
 
@@ -33,6 +36,7 @@ class ChatBody(Body):
     model: str | None = None
 
 
+@describe_chat(ChatBody)
 class ChatView(GatewayView):
     capabilities: ClassVar = {"POST": capabilities.CHAT_USE}
 
@@ -80,10 +84,19 @@ async def _answer(posted: Posted) -> HttpResponse:
             "cost_usd": tally.cost_usd,
         },
     }
+    if tally.artifacts and settled is not None:
+        found = await in_database_thread(_files, settled.run_id, tally.artifacts)
+        if found:
+            answer["attachments"] = found
     if settled is not None and settled.is_awaiting_input:
         answer |= {"awaiting_input": True, "run_id": settled.run_id}
     headers = {"Idempotency-Replayed": "true"} if posted.is_replay else {}
     return json_response(answer, headers=headers)
+
+
+def _files(run_id: str, attached: list[dict[str, Any]]) -> list[dict[str, str]]:
+    found = read_deliveries(run_id, attached)
+    return [item.as_map() for item in found if isinstance(item, Delivery)]
 
 
 def _failure(tally: Tally) -> ProviderFailed:

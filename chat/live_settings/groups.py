@@ -70,6 +70,8 @@ class Memory(Group):
     self_improve: bool = False
     embedding_model: OptionalModelSpec = ""  # "": search is by words alone
     bootstrap_file_cap: int = Field(20_000, ge=0)  # bytes of one document in the system prompt
+    user_md_limit: int = Field(4_000, ge=1)  # characters that tools may write into USER.md
+    memory_md_limit: int = Field(8_000, ge=1)  # and into MEMORY.md
 
     @model_validator(mode="after")
     def _overlaps_less_than_half(self) -> "Memory":

@@ -28,9 +28,14 @@ class Opening:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def opening_of(session: Session) -> Opening:
-    """What was said in a session, the oldest left out when it outgrows `context_budget`."""
+def opening_of(session: Session, prompt: str) -> Opening:
+    """What was said in a session, the oldest left out when it outgrows `context_budget`.
+
+    `prompt` follows it: where a run took it in and ended before its model could, it is said once.
+    """
     messages = _said(session)
+    if messages and messages[-1]["role"] == "user" and messages[-1]["text"] == prompt:
+        messages = messages[:-1]
     settings = current(Compaction)
     kept = fitting(messages, settings.context_budget, settings.min_keep_messages)
     dropped = len(messages) - len(kept)

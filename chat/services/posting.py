@@ -14,6 +14,7 @@ from chat.live_settings.groups import General
 from chat.memory.context import system_prompt
 from chat.models import Exchange, Message, Session
 from chat.services import turns
+from chat.services.attachments import Attachment
 from chat.services.sessions import Address, open_session, title_of
 from chat.services.transcripts import mirror_open_run
 from project.lib.db import write_transaction
@@ -23,24 +24,6 @@ from runs.services.starting import Idempotency
 from runs.storable import NUL
 
 TEXT_CHARS = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file that was stored below the files folder already."""
-
-    name: str
-    mime_type: str
-    path: str
-    size: int  # bytes
-
-    def as_map(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "mime_type": self.mime_type,
-            "path": self.path,
-            "size": self.size,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +48,8 @@ class Posted:
     exchange_id: int
     session_id: str
     is_replay: bool = False
+    run_id: str = ""  # empty while it waits for those before it
+    after_seq: int = 0
 
 
 def post_message(
@@ -73,28 +58,31 @@ def post_message(
     *,
     caller: Principal,
     idempotency: Idempotency | None = None,
+    may_wait: bool = False,
 ) -> Posted:
     """Store a message and take it up, at once or after those before it in its session.
 
-    When the session's run waits for a human, the message is the answer. Raises `OutOfRange` for a
-    blank text, `ModelNotAllowed`, `IdempotencyConflict`, what `runs.services.starting.start_run`
-    raises, and `InvalidInput` for an answer that does not fit the question; then nothing is stored.
+    With `may_wait` it is kept even if no run can be started for it now. When the session's run
+    waits for a human, the message is the answer. Raises `OutOfRange` for a blank text,
+    `ModelNotAllowed`, `IdempotencyConflict`, what `runs.services.starting.start_run` raises, and
+    `InvalidInput` for an answer that does not fit the question; then nothing is stored.
     """
-    _check(incoming)
+    check_incoming(incoming)
     if idempotency is not None and (first := _first(idempotency)) is not None:
         return first
     try:
         with write_transaction():
             session = open_session(address, triggered_by=incoming.triggered_by)
-            exchange = _store(session, incoming, caller, idempotency)
-            turns.take_up(session, told=exchange.pk)
+            exchange = store_exchange(session, incoming, caller, **_identity(idempotency))
+            turns.take_up(session, told=None if may_wait else exchange.pk)
+            begun = Exchange.objects.only("run_id", "after_seq").get(pk=exchange.pk)
     except IntegrityError:
         # A twin of this request won the race for the key.
         first = _first(idempotency) if idempotency is not None else None
         if first is None:
             raise
         return first
-    return Posted(exchange.pk, session.pk)
+    return Posted(exchange.pk, session.pk, run_id=begun.run_id, after_seq=begun.after_seq)
 
 
 def allowed_models() -> list[str]:
@@ -103,7 +91,8 @@ def allowed_models() -> list[str]:
     return list(chosen) if chosen else configured_models()
 
 
-def _check(incoming: Incoming) -> None:
+def check_incoming(incoming: Incoming) -> None:
+    """Raises `OutOfRange` or `ModelNotAllowed`."""
     if incoming.is_blank:
         raise OutOfRange("text must not be blank", field="text")
     if len(incoming.text) > TEXT_CHARS:
@@ -118,9 +107,10 @@ def _wire_name(model: str) -> str:
     return str(parse_model_name(model))
 
 
-def _store(
-    session: Session, incoming: Incoming, caller: Principal, idempotency: Idempotency | None
+def store_exchange(
+    session: Session, incoming: Incoming, caller: Principal, **fields: Any
 ) -> Exchange:
+    """What was said, as a row of the session and of its transcript. The caller holds its lock."""
     text = redact_text(incoming.text)
     if session.message_count == 0:
         session.title = title_of(text)
@@ -138,7 +128,7 @@ def _store(
         actor=caller.actor,
         granted=sorted(caller.capabilities),
         api_key_id=caller.api_key_id or "",
-        **_identity(idempotency),
+        **fields,
     )
     mirror_open_run(session)  # what its run has said so far stands before what is said now
     Message.objects.create(

@@ -12,6 +12,7 @@ from chat.errors import SessionNotFound
 from chat.live_settings import current
 from chat.live_settings.groups import Telegram
 from chat.models import Session
+from runs.storable import NUL
 
 TITLE_CHARS = 100
 KEY_CHARS = 200
@@ -58,7 +59,7 @@ def open_session(address: Address, *, triggered_by: str = "") -> Session:
     Call it in a transaction. A conversation that was silent for too long is closed first.
     """
     now = timezone.now()
-    session = _locked(address)
+    session = open_session_at(address)
     if session is not None and _has_gone_silent(session, now):
         close_session(session, CLOSED_BY_SILENCE)
         session = None
@@ -74,7 +75,7 @@ def open_session(address: Address, *, triggered_by: str = "") -> Session:
                 last_message_at=now,
             )
     except IntegrityError:  # session_open_once: somebody else's first message came first
-        found = _locked(address)
+        found = open_session_at(address)
         if found is None:
             raise
         return found
@@ -87,9 +88,17 @@ def close_session(session: Session, summary: str) -> None:
     session.save(update_fields=["is_closed", "summary"])
 
 
+def list_sessions(caller: Principal, limit: int) -> list[Session]:
+    """The newest of those that the caller may see and nobody archived."""
+    # The system prompt is long, and no list shows it.
+    return list(Session.objects.visible_to(caller).listed().defer("context")[:limit])
+
+
 def find_session(caller: Principal, session_id: str) -> Session:
     """Raises `SessionNotFound` for one that is not there, or not for this caller to see."""
-    session = Session.objects.visible_to(caller).filter(pk=session_id).first()
+    # PostgreSQL takes no NUL, and no id has one.
+    visible = Session.objects.visible_to(caller)
+    session = None if NUL in session_id else visible.filter(pk=session_id).first()
     if session is None:
         raise SessionNotFound
     return session
@@ -110,11 +119,12 @@ def title_of(text: str) -> str:
 
 
 def _mark(caller: Principal, session_id: str, **marks: bool) -> None:
-    if not Session.objects.visible_to(caller).filter(pk=session_id).update(**marks):
-        raise SessionNotFound
+    find_session(caller, session_id)
+    Session.objects.filter(pk=session_id).update(**marks)
 
 
-def _locked(address: Address) -> Session | None:
+def open_session_at(address: Address) -> Session | None:
+    """Locked until the caller's transaction ends."""
     return (
         Session.objects.select_for_update()
         .filter(owner=address.owner, channel=address.channel, key=address.key, is_closed=False)

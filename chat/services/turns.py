@@ -6,6 +6,7 @@ end is noticed, otherwise when the sweep or the next message comes by.
 """
 
 import logging
+from typing import Any
 
 from django.db import models, transaction
 
@@ -16,9 +17,13 @@ from chat.live_settings.groups import General
 from chat.models import Exchange, Session
 from chat.services.attribution import caller_of
 from chat.services.history import opening_of
+from chat.services.injected import settle_injected
+from chat.services.prompts import prompt_of
+from chat.services.responses import response_of
 from chat.services.transcripts import mirror_run
 from project.lib.db import write_transaction
 from runs.errors import InvalidInput, QueueFull, RunNotWaiting, RunsError, ShuttingDown
+from runs.log.read import read_heads
 from runs.models import Run
 from runs.services.lifecycle import respond
 from runs.services.starting import StartRequest, start_run
@@ -106,17 +111,20 @@ def _take_up(session_id: str) -> None:
 
 def _settle(session: Session) -> bool:
     """Close the exchange under way if its run is through with it. False while it works on."""
-    running = session.exchanges.filter(status=Exchange.Status.RUNNING)
-    run_ids = set(running.values_list("run_id", flat=True))
-    for run_id in run_ids:
+    running = list(session.exchanges.filter(status=Exchange.Status.RUNNING).order_by("id"))
+    for run_id in dict.fromkeys(exchange.run_id for exchange in running):
+        mine = [exchange for exchange in running if exchange.run_id == run_id]
         run = Run.objects.filter(pk=run_id).first()
         if run is not None and not (run.is_finished or run.status == Run.Status.AWAITING_INPUT):
             return False
         mirror_run(session, run_id)
-        settled = list(running.filter(run_id=run_id).values_list("pk", flat=True))
-        running.filter(run_id=run_id).update(status=Exchange.Status.ANSWERED)
-        for pk in settled:
+        injected = [item for item in mine if item.kind == Exchange.Kind.INJECTED]
+        answered = [item.pk for item in mine if run is None or item not in injected]
+        Exchange.objects.filter(pk__in=answered).update(status=Exchange.Status.ANSWERED)
+        for pk in answered:
             live.exchange_changed(pk)
+        if run is not None:
+            settle_injected(run, injected)
     return True
 
 
@@ -126,7 +134,11 @@ def _begin(session: Session, exchange: Exchange) -> None:
     caller = caller_of(exchange)
     if asking is not None:
         try:
-            respond(run_id=asking.pk, response=exchange.text, caller=caller)
+            respond(
+                run_id=asking.pk,
+                response=response_of(_schema_of(asking), exchange.text),
+                caller=caller,
+            )
         except RunNotWaiting:
             asking = None  # somebody answered in the inbox meanwhile: this is a message like any
         else:
@@ -146,17 +158,23 @@ def _asking_run(session: Session) -> Run | None:
     return Run.objects.filter(pk=last.run_id, status=Run.Status.AWAITING_INPUT).first()
 
 
+def _schema_of(asking: Run) -> dict[str, Any] | None:
+    """What the answer has to fit. The newest event of a waiting run is its question."""
+    event = read_heads([asking.pk]).get(asking.pk)
+    schema = event.data.get("schema") if event is not None else None
+    return schema if isinstance(schema, dict) else None
+
+
 def _start(session: Session, exchange: Exchange, caller: Principal) -> str:
     general = current(General)
     params: dict[str, object] = {"max_tokens": general.max_tokens}
     if general.reasoning_effort:
         params["reasoning_effort"] = general.reasoning_effort
-    opening = opening_of(session)
-    goal = exchange.text if exchange.text.strip() else "(see the attached files)"
-    notes = "".join(f"\n\n[Attached file: {item['path']}]" for item in exchange.attachments)
+    goal = prompt_of(exchange.text, exchange.attachments)
+    opening = opening_of(session, goal)
     started = start_run(
         StartRequest(
-            goal=goal + notes,
+            goal=goal,
             graph_id=CHAT_GRAPH,
             model=exchange.model or (general.models[0] if general.models else ""),
             inputs={

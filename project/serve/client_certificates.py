@@ -8,7 +8,8 @@ from ssl import DER_cert_to_PEM_cert
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from project.serve.message_limits import LimitedWebSocket
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -21,7 +22,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {"tls": self._tls}
 
 
-class WebSocketProtocol(WebSocketsSansIOProtocol):
+class WebSocketProtocol(LimitedWebSocket):
     async def run_asgi(self) -> None:
         self.scope["extensions"] = {
             **(self.scope.get("extensions") or {}),

@@ -13,12 +13,26 @@ from project.serve.servers import (
     LAST_REQUESTS_SECONDS,
     SOCKET_MESSAGE_BYTES,
     SOCKET_PING_SECONDS,
+    SOCKET_SILENCE_SECONDS,
     Main,
 )
+from runs.sockets.limits import EXTENSION
 
 
 class _Socket(WebSocketProtocol):  # type: ignore[misc]
     """A socket that closes with any code, and with a reason. Daphne's knows 1000 and 3000 up."""
+
+    _last_words = ""
+
+    def limit_messages(self, most_bytes: int, last_words: str) -> None:
+        self.maxMessagePayloadSize = self.maxFramePayloadSize = most_bytes
+        self._last_words = last_words
+
+    def _max_message_size_exceeded(self, *sizes_and_reason: Any) -> None:
+        if self._last_words:
+            self.sendMessage(self._last_words.encode(), False)
+            self.failByDrop = False  # the client is told, not cut off
+        super()._max_message_size_exceeded(*sizes_and_reason)
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         if message["type"] == "websocket.close" and self.state == self.STATE_OPEN:
@@ -41,6 +55,9 @@ class _Daphne(daphne.server.Server):  # type: ignore[misc]
     """
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        if isinstance(protocol, _Socket):
+            extensions = {EXTENSION: {"set": protocol.limit_messages}}
+            scope = {**scope, "extensions": {**(scope.get("extensions") or {}), **extensions}}
         queue = super().create_application(protocol, scope)
         work = self.connections.get(protocol, {}).get("application_instance")
         if work is not None and isinstance(protocol, WebRequest):
@@ -67,7 +84,7 @@ class DaphneServer:
             websocket_max_frame_size=SOCKET_MESSAGE_BYTES,
             websocket_timeout=-1,  # Daphne would end every socket after a day
             ping_interval=SOCKET_PING_SECONDS,
-            ping_timeout=SOCKET_PING_SECONDS,
+            ping_timeout=SOCKET_SILENCE_SECONDS,
             application_close_timeout=LAST_REQUESTS_SECONDS,
             server_name="",
             verbosity=0,

@@ -15,7 +15,7 @@ from accounts.services.bootstrap import bootstrap_admin
 from project.serve.servers import Certificate
 from runs.errors import ModelNotFound, TriggersFileInvalid
 from runs.graphs.problems import GraphInvalid
-from runs.graphs.registry import register_files
+from runs.graphs.registry import built_in_graphs, keep_versions, register_files
 from runs.providers import registry
 from runs.triggers.file import apply_triggers_file
 
@@ -68,6 +68,7 @@ def register_graphs_and_triggers() -> None:
     """Store what the files of `--graphs` and `config/triggers.yaml` say. Raises `NotReady`."""
     try:
         with _database_errors():
+            keep_versions(built_in_graphs().values())
             register_files()
             apply_triggers_file(settings.STARPORT_TRIGGERS_FILE)
     except (GraphInvalid, OSError, UnicodeDecodeError) as error:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from project.asgi_handler import PooledHandler
 from project.serve.servers import AsgiServer
 from project.serve.services import background_services
-from runs.graph_api.socket import open_sockets
+from runs.sockets.connection import open_sockets
 
 logger = logging.getLogger(__name__)
 

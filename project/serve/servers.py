@@ -14,9 +14,12 @@ from django.conf import settings
 
 from project.serve.client_certificates import HttpProtocol, WebSocketProtocol
 from project.serve.listening import BACKLOG
+from project.serve.message_limits import LimitedWebSocket
 
-SOCKET_MESSAGE_BYTES = 32 * 1024 * 1024  # one WebSocket message; attachments travel in them
-SOCKET_PING_SECONDS = 20.0  # between pings, and for the answer to one
+#: One WebSocket message, until the application says otherwise: project.serve.message_limits.
+SOCKET_MESSAGE_BYTES = 32 * 1024 * 1024
+SOCKET_PING_SECONDS = 30.0
+SOCKET_SILENCE_SECONDS = 60.0  # two pings without an answer, and the client counts as gone
 KEEP_ALIVE_SECONDS = 75  # longer than a reverse proxy's usual 60, so that the proxy closes first
 LAST_REQUESTS_SECONDS = 3  # for requests still being answered when everything else has stopped
 
@@ -48,11 +51,11 @@ class UvicornServer:
                 application,
                 loop="none",  # `run` chooses
                 http=HttpProtocol if authorities else "httptools",
-                ws=WebSocketProtocol if authorities else "websockets-sansio",
+                ws=WebSocketProtocol if authorities else LimitedWebSocket,
                 ws_max_size=SOCKET_MESSAGE_BYTES,
                 ws_per_message_deflate=False,  # memory for every client, and frames are small
                 ws_ping_interval=SOCKET_PING_SECONDS,
-                ws_ping_timeout=SOCKET_PING_SECONDS,
+                ws_ping_timeout=SOCKET_SILENCE_SECONDS,
                 lifespan="off",
                 log_config=None,
                 access_log=False,  # it would write query strings, and tokens stand in them

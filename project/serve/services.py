@@ -19,6 +19,7 @@ from chat.cron.clock import clock as job_clock
 from chat.cron.firing import fire_due as fire_due_jobs
 from chat.cron.lifecycle import post_start_prompts
 from chat.services import turns
+from chat.telegram.service import keep_bot_running
 from project.lib.pool import in_database_thread
 from runs import dispatch, news, watching
 from runs.engine.service import SWEEP_SECONDS, Engine
@@ -91,6 +92,13 @@ async def conversations() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def telegram() -> AsyncIterator[None]:
+    """Answers people in Telegram while the bot is switched on."""
+    async with _chore(keep_bot_running()):
+        yield
+
+
+@asynccontextmanager
 async def cron_jobs() -> AsyncIterator[None]:
     """Runs prompts by time, and those of the start, whoever executes the runs."""
     async with _chore(job_clock.run(fire_due_jobs)), _chore(_post_start_prompts()):
@@ -98,7 +106,14 @@ async def cron_jobs() -> AsyncIterator[None]:
 
 
 #: Started in this order and stopped in the reverse one.
-SERVICES: tuple[Service, ...] = (watch_rows, engine, cron, cron_jobs, conversations)
+SERVICES: tuple[Service, ...] = (
+    watch_rows,
+    engine,
+    cron,
+    cron_jobs,
+    conversations,
+    telegram,
+)
 
 
 async def _listen(engine: Engine | None) -> None:

@@ -70,6 +70,28 @@ class Journal(Protocol[StateT]):
         ...
 
 
+class ConcurrentJournal(Journal[StateT], Protocol[StateT]):
+    """A journal into which several branches of a graph record side by side, and its clock."""
+
+    async def commit_soon(self) -> None:
+        """Begin to make what is recorded durable."""
+        ...
+
+    async def turn(self, path: str) -> None:
+        """Wait until the execution of that path may go on to record.
+
+        Whoever has awaited something, so that others may have recorded, asks before it records
+        again. Live nobody has to wait; a replay has the others go first who did so then.
+        """
+        ...
+
+    def now_ns(self) -> int:
+        """Unix ns; in a replay the time of the recording."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
 class LiveJournal(Generic[StateT]):
     """The journal of a run that this process holds the lease of.
 
@@ -82,6 +104,8 @@ class LiveJournal(Generic[StateT]):
         self._writer = writer
         self._mail: tuple[int, ...] = ()
         self._newest: asyncio.Future[None] | None = None
+        # By turn: the attempt that streams, and how many characters of it have been told.
+        self._streamed: dict[str, tuple[int, int]] = {}
 
     def record(self, payload: Payload) -> None:
         at = now_ns()
@@ -126,6 +150,15 @@ class LiveJournal(Generic[StateT]):
         elif self.tail.staged_count >= MAX_AHEAD:
             await self.commit()
 
+    async def turn(self, path: str) -> None:
+        return
+
+    def now_ns(self) -> int:
+        return now_ns()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds))
+
     def _submit(self) -> None:
         if not self.tail.staged_count and not self._mail:
             return
@@ -143,9 +176,13 @@ class LiveJournal(Generic[StateT]):
     def delta(self, turn_id: str, text: str, attempt: int) -> None:
         run_id = self.tail.run_id
         text = redact_text(text)  # a secret in several pieces passes; the event is cleaned whole
+        begun, offset = self._streamed.get(turn_id, (attempt, 0))
+        if begun != attempt:
+            offset = 0
+        self._streamed[turn_id] = (attempt, offset + len(text))
         if hub.is_watched(run_id):
-            hub.publish_delta(TextDelta(run_id, turn_id, text, attempt))
-        news.publish_delta(run_id, turn_id, text, attempt)
+            hub.publish_delta(TextDelta(run_id, turn_id, text, attempt, offset))
+        news.publish_delta(run_id, turn_id, text, attempt, offset)
 
 
 def _tell_watchers(staged: Staged, committed: "asyncio.Future[None]") -> None:

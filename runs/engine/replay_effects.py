@@ -29,8 +29,10 @@ from runs.providers.base import ModelRequest, ToolUse, Usage
 from runs.tools.base import WaitForInput
 
 if TYPE_CHECKING:
-    from runs.engine.replay import ReplayJournal
+    from runs.engine.journal import Journal
+    from runs.engine.replay_journal import ReplayJournal
     from runs.engine.start import Agent
+    from runs.engine.state import AgentState
 
 
 class Interrupted(Exception):
@@ -40,7 +42,7 @@ class Interrupted(Exception):
 class ReplayEffects:
     """Feeds the agent loop from a recording."""
 
-    def __init__(self, agent: "Agent", journal: "ReplayJournal") -> None:
+    def __init__(self, agent: "Agent", journal: "ReplayJournal[AgentState]") -> None:
         self._agent = agent
         self._journal = journal
         self._outcomes: dict[tuple[str, int], ToolCallCompleted | ToolCallFailed] = {}
@@ -124,7 +126,7 @@ class ReplayEffects:
                     Reasoning(payload.content, payload.signature, payload.redacted)
                 )
             elif isinstance(payload, AssistantMessageCompleted):
-                return _answer_of(payload, answer)
+                return answer_of(payload, answer)
             else:
                 break
         raise Interrupted
@@ -148,7 +150,7 @@ class ReplayEffects:
             caller = Caller(
                 self._journal.report.run_id, "", None, frozenset(tool.permissions if tool else ())
             )
-            context = _ReplayContext(
+            context = ReplayContext(
                 caller, use.call_id, self._journal, self._side_effects[use.call_id]
             )
             outcome = await run_call(tool, use, attempt, context)
@@ -161,7 +163,7 @@ class ReplayEffects:
         return sorted(self._order[key] for key in keys if key in self._order)
 
 
-def _answer_of(payload: AssistantMessageCompleted, answer: Answer) -> Answer:
+def answer_of(payload: AssistantMessageCompleted, answer: Answer) -> Answer:
     answer.text = payload.text
     answer.stop_reason = payload.stop_reason
     answer.usage = Usage(
@@ -201,14 +203,14 @@ class _Turnstile:
             self._condition.notify_all()
 
 
-class _ReplayContext(CallContext):
+class ReplayContext(CallContext):
     """Hands a tool the side effects its call recorded."""
 
     def __init__(
         self,
         caller: Caller,
         call_id: str,
-        journal: "ReplayJournal",
+        journal: "Journal[Any]",
         recorded: list[SideEffectRecorded],
     ) -> None:
         super().__init__(caller, call_id, journal)

@@ -185,6 +185,7 @@ def _forked(
         answers=past.answers() or None,
         effects=past.effects(mutation.respond_payloads or {}) or None,
         inherited=past.inherited() or None,
+        versions=past.versions or None,
     )
     if graph.lone_agent is not None:
         return replace(base, state=_conversation(history, view, mutation, past))

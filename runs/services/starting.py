@@ -2,18 +2,20 @@
 
 import json
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from blake3 import blake3
 from django.conf import settings
 from django.db import IntegrityError, connection
+from django.db.models import CharField, IntegerField, TextField
 from django.utils import timezone
 from pydantic import ValidationError
 
 from accounts import audit
 from project.lib.db import write_transaction
 from project.lib.ids import new_ulid
+from project.lib.sql import execute
 from runs import dispatch, metrics
 from runs.engine.opening import check_opening
 from runs.errors import IdempotencyConflict, InvalidInput, QueueFull, ShuttingDown
@@ -142,8 +144,9 @@ def check_request(request: StartRequest) -> tuple[Graph, dict[str, Any] | None]:
         raise InvalidInput("goal must not be blank", field="goal")
     for model in models_of(graph, request.model):
         get_client(model)
-    if complaint := complaint_about(request.inputs):
-        raise InvalidInput(f"inputs: {complaint}", field="inputs")
+    for name in ("goal", "metadata", "inputs"):
+        if complaint := complaint_about(getattr(request, name)):
+            raise InvalidInput(f"{name}: {complaint}", field=name)
     if graph.lone_agent is not None:
         check_opening(graph.lone_agent, request.inputs)
     unfit = next(graph.state.complaints(_as_recorded(request.inputs)), None)
@@ -153,7 +156,7 @@ def check_request(request: StartRequest) -> tuple[Graph, dict[str, Any] | None]:
 
 
 def _as_recorded(inputs: dict[str, Any]) -> dict[str, Any]:
-    """What the log would make of them: an integer beyond 64 bits is none there."""
+    """What the log makes of them. Refuses lists and objects that are too long for it."""
     try:
         recorded: dict[str, Any] = to_log_value(inputs)
         encode(recorded)
@@ -208,28 +211,42 @@ def _insert(
     run_id = new_ulid()
     statement, columns = _insertion()
     stored = columns | _as_stored(
+        **_given(budget=budget, metadata=request.metadata, inputs=request.inputs),
         id=run_id,
         accepted_at=timezone.now(),
         goal=request.goal,
         graph_id=request.graph_id,
         graph_hash=graph_hash,
         model=request.model,
-        budget=budget,
-        metadata=request.metadata,
         priority=request.priority,
-        inputs=request.inputs,
         trigger_source=request.trigger_source,
         parent_id=request.parent_run_id or None,
         creator_id=user_id,
         actor=actor,
-        granted=None if granted is None else sorted(granted),
     )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, list(stored.values()))
+    if granted is not None:
+        stored["granted"] = _stored_granted(granted)
+    execute(statement, list(stored.values()))
     return run_id
 
 
 _FIELDS = {field.attname: field for field in Run._meta.concrete_fields}
+#: Texts and numbers: asking the field costs more than the database asks for the whole row.
+_STORED_AS_THEY_ARE = frozenset(
+    name
+    for name, field in _FIELDS.items()
+    if isinstance(getattr(field, "target_field", field), (CharField, TextField, IntegerField))
+)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """Without what is empty, which the columns hold anyway."""
+    return {name: value for name, value in values.items() if value}
+
+
+@lru_cache(maxsize=256)  # callers come in few kinds
+def _stored_granted(granted: frozenset[str]) -> Any:
+    return _as_stored(granted=sorted(granted))["granted"]
 
 
 @cache
@@ -248,7 +265,10 @@ def _insertion() -> tuple[str, dict[str, Any]]:
 def _as_stored(**values: Any) -> dict[str, Any]:
     """Field values as the database takes them, JSON as text for instance."""
     return {
-        name: _FIELDS[name].get_db_prep_save(value, connection) for name, value in values.items()
+        name: value
+        if name in _STORED_AS_THEY_ARE
+        else _FIELDS[name].get_db_prep_save(value, connection)
+        for name, value in values.items()
     }
 
 

@@ -1,4 +1,6 @@
-"""Reading below one folder and nowhere else, whatever the path says and whoever changes the tree.
+"""Reading and adding below one folder and nowhere else.
+
+Whatever the path says and whoever changes the tree.
 
 A path is walked one component at a time, each opened relative to the folder opened before it and
 never through a symbolic link. What is checked is thus what is read: there is no moment between
@@ -18,10 +20,16 @@ MAX_ENTRIES = 1000  # of one listing
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Non-blocking: opening a FIFO would otherwise wait for a writer before we could refuse it.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+# Exclusive: what is there already is never written to, a link least of all.
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Refused(Exception):
     """The path may not be read; the message quotes the path as it was given and nothing else."""
+
+
+class Taken(Refused):
+    """There is something of that name already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,23 @@ def read(root: Path, path: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     return data
 
 
+def add(root: Path, path: str, data: bytes) -> None:
+    """Make the new file `path` below `root`, with the folders it lies in.
+
+    Raises `Taken`, or `Refused`.
+    """
+    *folders, name = _components(path) or ["."]
+    with _opened(root, folders, path, make=True) as folder:
+        try:
+            file = os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
+        except FileExistsError:
+            raise Taken(f"{path!r}: exists already") from None
+        except (OSError, ValueError) as error:
+            raise Refused(f"{path!r}: cannot be written") from error
+        with os.fdopen(file, "wb") as stream:
+            stream.write(data)
+
+
 def names(root: Path, path: str) -> Listing:
     """Files and folders directly in `path` below `root`, by name; links and devices left out."""
     with _opened(root, _components(path), path) as folder:
@@ -74,13 +99,16 @@ def _components(path: str) -> list[str]:
 
 
 @contextmanager
-def _opened(root: Path, components: list[str], path: str) -> Iterator[int]:
-    """The descriptor of the folder that `components` lead to."""
+def _opened(root: Path, components: list[str], path: str, *, make: bool = False) -> Iterator[int]:
+    """The descriptor of the folder that `components` lead to, made on the way if asked for."""
     with _translated(path):
         current = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for name in components:
             with _translated(path):
+                if make:
+                    with suppress(FileExistsError):
+                        os.mkdir(name, 0o700, dir_fd=current)
                 inner = os.open(name, _FOLDER, dir_fd=current)
             os.close(current)
             current = inner

@@ -5,8 +5,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.chat.cast import Users
 from tests.chat.gateway import Gateway
-from tests.runs.api.daemon import as_holder_of, issue_key
+from tests.runs.api.daemon import as_holder_of
 from tests.server import RunningServer
 
 AsRole = Callable[[str], Gateway]
@@ -18,13 +19,19 @@ def gateway(server: RunningServer) -> Gateway:
     return Gateway(server.client)
 
 
+@pytest.fixture(scope="session")
+def users(_shared_server: RunningServer) -> Users:
+    """New users of the shared server."""
+    return Users(_shared_server)
+
+
 @pytest.fixture
-def as_role(server: RunningServer) -> Iterator[AsRole]:
+def as_role(server: RunningServer, users: Users) -> Iterator[AsRole]:
     """A new user of a role."""
     with ExitStack() as stack:
 
         def enter(role: str) -> Gateway:
-            daemon = stack.enter_context(as_holder_of(server, issue_key(server, role)))
+            daemon = stack.enter_context(as_holder_of(server, users.take(role)))
             return Gateway(daemon.client)
 
         yield enter

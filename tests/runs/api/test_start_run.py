@@ -92,6 +92,27 @@ def test_an_optional_field_with_nonsense_is_refused(daemon: Daemon, fields: dict
     assert "\n" not in response.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ('{"goal": "hello", "budget": {"max_output_tokens": 9223372036854775808}}', "budget"),
+        ('{"goal": "hello", "budget": {"max_input_tokens": 18446744073709551616}}', "budget"),
+        ('{"goal": "hello", "budget": {"max_usd": 1e999}}', "JSON"),
+        (r'{"goal": "half \ud800"}', "JSON"),
+        (r'{"goal": "hello", "metadata": {"a": "\udfff"}}', "JSON"),
+        ('{"goal": "hello", "more": ' + "[" * 40 + "]" * 40 + "}", "nested too deeply"),
+    ],
+)
+def test_what_no_log_can_hold_is_refused_and_starts_nothing(daemon: Daemon, body: str, place: str):
+    before = daemon.page()["total"]
+
+    response = daemon.client.post("/api/v1/runs", content=body)
+
+    assert response.status_code == 400
+    assert place in response.json()["error"]
+    assert daemon.page()["total"] == before
+
+
 def test_an_unknown_graph_is_not_found(daemon: Daemon):
     response = daemon.client.post("/api/v1/runs", json={"goal": "hello", "graph_id": "nope"})
 

@@ -9,8 +9,9 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 #: Frames that may wait for a client while the next ones come in.
 LIMIT = 100
-#: How long a client may refuse to take a single one.
+#: How long a client may refuse to take a single one, and what long ones may take beyond that.
 SEND_SECONDS = 5.0
+SLOWEST_CHARS_PER_SECOND = 200_000
 
 
 class FellBehind(Exception):
@@ -33,8 +34,17 @@ class Outbox:
         """Raises `FellBehind`. History can wait for the client, so nobody falls behind on it."""
         if is_history:
             await self._emptied.wait()
-        elif len(self._frames) > LIMIT:
+            self._add(texts)
+        else:
+            self.put_now(texts)
+
+    def put_now(self, texts: Iterable[str]) -> None:
+        """Raises `FellBehind`."""
+        if len(self._frames) > LIMIT:
             raise FellBehind
+        self._add(texts)
+
+    def _add(self, texts: Iterable[str]) -> None:
         self._frames.extend(texts)
         if self._frames:
             self._emptied.clear()
@@ -47,15 +57,19 @@ class Outbox:
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
+        before = 0  # a send waits for what was sent before it
         while self._frames or not self._is_complete:
             await self._filled.wait()
             while self._frames:
-                patience = loop.call_later(SEND_SECONDS, self._on_behind)
+                size = len(self._frames[0])
+                seconds = SEND_SECONDS + (before + size) / SLOWEST_CHARS_PER_SECOND
+                patience = loop.call_later(seconds, self._on_behind)
                 try:
                     await self._send({"type": "websocket.send", "text": self._frames[0]})
                 finally:
                     patience.cancel()
                 self._frames.popleft()
+                before = size
             self._emptied.set()
             if not self._is_complete:
                 self._filled.clear()

@@ -1,0 +1,1 @@
+"""`/ws`: conversations as they happen, over one WebSocket for as long as a client likes."""
