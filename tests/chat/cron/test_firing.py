@@ -35,6 +35,12 @@ async def ran(scheduling: Scheduling, job: CronJob, *, at: int = 1) -> CronRun:
     return await scheduling.until(record, "success", "failed", "skipped")
 
 
+def seconds(moment: int | None) -> int:
+    """Of a time that there must be."""
+    assert moment is not None
+    return moment
+
+
 async def fresh(scheduling: Scheduling, job: CronJob) -> CronJob:
     found: CronJob = await scheduling.in_thread(CronJob.objects.get, pk=job.pk)
     return found
@@ -171,8 +177,8 @@ async def test_a_failure_is_tried_again_by_the_table_and_the_counter_begins_anew
         failed = await fresh(scheduling, job)
         last = await scheduling.in_thread(lambda: job.runs.newest_first().first())
         assert (failed.retry_count, failed.enabled) == (attempt, True)
-        delays.append(failed.retry_at - last.completed_at)
-        await scheduling.in_thread(scheduling.tick, failed.retry_at - scheduling.began)
+        delays.append(seconds(failed.retry_at) - last.completed_at)
+        await scheduling.in_thread(scheduling.tick, seconds(failed.retry_at) - scheduling.began)
         record = await scheduling.in_thread(lambda: job.runs.newest_first().first())
         assert (record.due_at, record.attempt) == (scheduling.began + 3_600, attempt)
         await scheduling.until(record, "failed")
@@ -194,7 +200,7 @@ async def test_success_forgets_what_failed_before(harness: Harness, scheduling: 
     await scheduling.in_thread(update_job, job.pk, JobChanges(prompt="hello"))
     failed = await fresh(scheduling, job)
 
-    await ran(scheduling, job, at=failed.retry_at - scheduling.began)
+    await ran(scheduling, job, at=seconds(failed.retry_at) - scheduling.began)
 
     job = await fresh(scheduling, job)
     assert (job.retry_count, job.retry_at, job.last_error) == (0, None, "")
@@ -216,7 +222,7 @@ async def test_a_one_shot_is_over_only_when_its_retries_are(
     await ran(scheduling, job, at=60)
     failed = await fresh(scheduling, job)
     assert (failed.enabled, failed.next_run_at, failed.retry_at is None) == (True, None, False)
-    await scheduling.in_thread(scheduling.tick, failed.retry_at - scheduling.began)
+    await scheduling.in_thread(scheduling.tick, seconds(failed.retry_at) - scheduling.began)
 
     while (left := await scheduling.in_thread(CronJob.objects.first)) and left.enabled:
         await asyncio.sleep(0.01)
@@ -425,13 +431,13 @@ def test_a_change_of_the_time_zone_acts_at_once():
     scheduling = Scheduling(make_user().pk)
     set_settings("general", timezone="UTC")
     job = scheduling.make_job(schedule={"kind": "cron", "expr": "0 9 * * *"})
-    in_utc = datetime.fromtimestamp(job.next_run_at, UTC)
+    in_utc = datetime.fromtimestamp(seconds(job.next_run_at), UTC)
 
     set_settings("general", timezone="Asia/Kolkata")
     scheduling.tick(0)
 
     job.refresh_from_db()
-    moved = datetime.fromtimestamp(job.next_run_at, ZoneInfo("Asia/Kolkata"))
+    moved = datetime.fromtimestamp(seconds(job.next_run_at), ZoneInfo("Asia/Kolkata"))
     assert (in_utc.hour, moved.hour, job.zone) == (9, 9, "Asia/Kolkata")
     assert job.next_run_at != int(in_utc.timestamp())
 
@@ -447,4 +453,4 @@ def test_old_records_are_forgotten():
     forget_old(job)
 
     assert job.runs.count() == KEPT
-    assert job.runs.order_by("due_at").first().due_at == 50
+    assert set(job.runs.values_list("due_at", flat=True)) == set(range(50, KEPT + 50))
