@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chat.errors import CompletionRefused
 from chat.openai_api.messages import MessageItem
-from runs.storable import MAX_BODY_LEVELS, has_nul, is_too_deep
+from runs.storable import Unstorable, complaint_about, read_json
 
 #: Passed on under the same name.
 _TUNING = (
@@ -87,15 +87,15 @@ class CompletionBody(_Part):
 def read_completion(request: HttpRequest) -> tuple[CompletionBody, Any]:
     """The body, and the JSON that it was. Raises `CompletionRefused`."""
     try:
-        sent = orjson.loads(request.body)
+        sent = read_json(request.body)
     except orjson.JSONDecodeError:
         raise CompletionRefused("The request body is not valid JSON", field="") from None
+    except Unstorable as error:
+        raise CompletionRefused(f"The request body: {error}", field="") from None
     if not isinstance(sent, dict):
         raise CompletionRefused("The request body must be a JSON object", field="")
-    if is_too_deep(sent, MAX_BODY_LEVELS) or has_nul(sent):
-        raise CompletionRefused(
-            "The request body is nested too deeply, or has NUL characters in it", field=""
-        )
+    if said := complaint_about(sent):
+        raise CompletionRefused(f"The request body: {said}", field="")
     try:
         body = CompletionBody.model_validate_json(request.body)
     except ValidationError as error:

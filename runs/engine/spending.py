@@ -9,6 +9,10 @@ from typing import Protocol
 from project.lib.pool import in_database_thread
 from runs.errors import SpendingLimitReached
 
+#: The axis of a `BudgetExceeded`, and how the error begins that follows it.
+SPENDING = "spending"
+REACHED = "Spending limit reached: "
+
 
 @dataclass(frozen=True, slots=True)
 class Spender:
