@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.conf import settings
 
 from project.lib.pool import in_database_thread
 from runs import live
+from runs.event_types import AssistantMessageCompleted
 from runs.live import TextDelta, hub
 from runs.log.events import StoredEvent
 from runs.log.read import read_events
@@ -66,8 +67,8 @@ async def follow_batches(
             await begin()
             yield []
         # Watching began before the first read: an event committed in between arrives twice, not
-        # never.
-        cursor = _Cursor(run_id, after)
+        # Of a run that `begin` let go on, nothing can have been missed before.
+        cursor = _Cursor(run_id, after, deltas, must_read=begin is None)
         while True:
             if cursor.must_read:
                 batch = await cursor.read()
@@ -85,9 +86,11 @@ class _Cursor:
 
     run_id: str
     seq: int
+    wants_deltas: bool
     must_read: bool = True
     is_nudged: bool = False  # something other than an event happened
     is_at_end: bool = False  # the terminal event was delivered
+    _said: set[str] = field(default_factory=set)  # turns whose whole text was delivered
 
     async def read(self) -> list[Item]:
         """The next page of the log."""
@@ -103,7 +106,10 @@ class _Cursor:
         batch: list[Item] = []
         for item in arrived:
             if isinstance(item, TextDelta):
-                batch.append(item)
+                # It may have waited here while the log was read, which has the whole text; and
+                # what streams after an event that is missing would stand before it.
+                if not self.must_read and item.turn_id not in self._said:
+                    batch.append(item)
             elif not isinstance(item, StoredEvent):
                 self.must_read = self.is_nudged = True
             elif item.seq == self.seq + 1 and not self.must_read:
@@ -125,3 +131,5 @@ class _Cursor:
     def _advance(self, event: StoredEvent) -> None:
         self.seq = event.seq
         self.is_at_end = event.is_terminal
+        if self.wants_deltas and event.kind == AssistantMessageCompleted.kind:
+            self._said.add(event.data.get("turn_id", ""))
