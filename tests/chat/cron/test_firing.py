@@ -443,6 +443,40 @@ def test_a_change_of_the_time_zone_acts_at_once():
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("setting", "host", "expected"),
+    [
+        ("Asia/Kolkata", "Asia/Tokyo", "Asia/Kolkata"),
+        ("", "Asia/Tokyo", "Asia/Tokyo"),
+        ("", "CET-1CEST", None),  # no name of a zone: whatever the machine has besides
+    ],
+)
+def test_times_are_meant_in_the_zone_of_the_settings_else_of_the_machine(
+    settings, setting: str, host: str, expected: str | None
+):
+    settings.HOST_TIME_ZONE = host
+    set_settings("general", timezone=setting)
+
+    job = Scheduling(make_user().pk).make_job(schedule={"kind": "cron", "expr": "0 9 * * *"})
+
+    assert job.zone == expected or expected is None
+    assert datetime.fromtimestamp(seconds(job.next_run_at), ZoneInfo(job.zone)).hour == 9
+
+
+@pytest.mark.django_db
+def test_a_time_that_was_run_for_stays_so_when_the_claim_is_lost():
+    scheduling = Scheduling(make_user().pk)
+    job = scheduling.make_job(overlap="parallel")
+    scheduling.tick(1)
+    CronJob.objects.update(next_run_at=scheduling.began + 1)
+
+    scheduling.tick(1)
+
+    assert scheduling.records(job) == [(1, 0, "running")]
+    assert Run.objects.count() == 1
+
+
+@pytest.mark.django_db
 def test_old_records_are_forgotten():
     scheduling = Scheduling(make_user().pk)
     job = scheduling.make_job()
