@@ -407,8 +407,10 @@ def test_nothing_is_run_for_whoever_may_not_chat():
 
     scheduling.tick(1)
     scheduling.tick(2)
+    by_hand = scheduling.run_now(job, 3)
 
-    assert scheduling.records(job) == [(1, 0, "skipped")]
+    assert scheduling.records(job) == [(1, 0, "skipped"), (3, -1, "skipped")]
+    assert by_hand.status == "skipped"
     assert not Run.objects.exists()
 
 
