@@ -85,6 +85,11 @@ STARPORT_MCP_SERVERS = env_str("STARPORT_MCP_SERVERS")
 STARPORT_TRIGGERS_FILE = DATA_DIR / "config" / "triggers.yaml"
 STARPORT_DELIVERY_DAYS = env_int("STARPORT_DELIVERY_DAYS", 30, minimum=1)  # of the delivery log
 
+# Live settings as the operator writes them down; watched while a server runs. Absent is empty.
+STARPORT_SETTINGS_FILE = DATA_DIR / "config" / "agent.toml"
+# The ids of models that pages offer, beside those that we ship. Absent is empty.
+STARPORT_MODELS_FILE = DATA_DIR / "config" / "models.toml"
+
 # --- Who may call -----------------------------------------------------------------------------
 
 # STARGRAPH_PROFILE is another name for it.
@@ -281,6 +286,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "runs.tasks.sweep", "schedule": 2.0},
     "forget": {"task": "runs.tasks.forget", "schedule": 600.0},
     "converse": {"task": "chat.tasks.sweep_conversations", "schedule": 2.0},
+    "account": {"task": "chat.tasks.record_usage", "schedule": 2.0},
     # Every server keeps these clocks, too. A tick that no worker took in time is not made up for.
     "fire": {"task": "runs.tasks.fire_due_triggers", "schedule": 1.0, "options": {"expires": 1.0}},
     "cron": {"task": "chat.tasks.fire_cron_jobs", "schedule": 1.0, "options": {"expires": 1.0}},

@@ -200,6 +200,7 @@ _ANYWHERE = (
     "accounts/test_daemon_token",
     "accounts/test_open_mode",
     "bench/",
+    "chat/test_frame_check",
     "e2e/test_graph_kill",
     "e2e/test_openai_endpoint",
     "project/test_cleared_server",
@@ -240,10 +241,13 @@ _NEEDS_A_DATABASE = (
 # they read what is the same whoever executed it.
 _WITHOUT_WORKERS = (
     "accounts/",
+    "chat/costs/test_admin",
+    "chat/costs/test_periods",
     "chat/cron/test_admin",
     "chat/cron/test_firing",
     "chat/cron/test_heartbeat",
     "chat/cron/test_overlap",
+    "chat/users/",
     "project/",
     "runs/api/test_list_runs",
     "runs/api/test_visibility",

@@ -24,11 +24,12 @@ def follow_changes(now: int) -> None:
 
 
 def _follow_heartbeat(now: int) -> None:
-    """There is a heartbeat while its document says something."""
-    seconds = current(Cron).heartbeat_interval_minutes * 60
+    """There is a heartbeat while it is switched on and its document says something."""
+    settings = current(Cron)
+    seconds = settings.heartbeat_interval_minutes * 60
     schedule = {"kind": "interval", "every_ms": seconds * 1000}
     documents = MemoryDocument.objects.filter(owner=SHARED, name=DOCUMENT)
-    is_wanted = documents.filter(content__regex=r"\S").exists()
+    is_wanted = settings.heartbeat_enabled and documents.filter(content__regex=r"\S").exists()
     job = CronJob.objects.filter(owner="", name=HEARTBEAT).first()
     if job is None and not is_wanted:
         return

@@ -13,6 +13,7 @@ from django.db import models
 from chat.errors import DocumentNotFound, OutOfRange
 from chat.memory.indexing import index_document
 from chat.models import MemoryDocument
+from chat.signals import document_written, send_on_commit
 from project.lib.db import write_transaction
 from runs.log.redaction import redact_text
 from runs.models import Run
@@ -161,3 +162,4 @@ def _store(document: MemoryDocument, content: str, actor: str, run_id: str) -> N
     document.run = Run.objects.filter(pk=run_id).first() if run_id else None
     document.save(update_fields=["content", "digest", "updated_by", "run", "updated_at"])
     index_document(document)
+    send_on_commit(document_written, owner=document.owner, name=document.name)

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from chat.live_settings import current
 from chat.live_settings.groups import Telegram
+from chat.live_settings.secrets import BOT_TOKEN, secret
 from chat.telegram.bot import Bot
 from chat.telegram.bot_api import BotApi
 from project.lib.pool import in_database_thread
@@ -52,4 +53,4 @@ async def _stop(task: "asyncio.Task[None] | None") -> None:
 
 def _wanted_token() -> str:
     """Empty while the bot is switched off, or has no token."""
-    return settings.TELEGRAM_BOT_TOKEN if current(Telegram).enabled else ""
+    return secret(BOT_TOKEN) if current(Telegram).enabled else ""

@@ -15,9 +15,11 @@ from typing import Any
 
 from django.conf import settings
 
+from chat.costs import recording
 from chat.cron.clock import clock as job_clock
 from chat.cron.firing import fire_due as fire_due_jobs
 from chat.cron.lifecycle import post_start_prompts
+from chat.live_settings.watching import keep_fresh, watch_settings_file
 from chat.services import turns
 from chat.telegram.service import keep_bot_running
 from project.lib.pool import in_database_thread
@@ -52,7 +54,7 @@ async def background_services() -> AsyncIterator[None]:
 async def engine() -> AsyncIterator[None]:
     """Executes runs in this process; under Celery the workers do."""
     if settings.STARPORT_EXECUTOR != "embedded":
-        async with _chore(_listen(None)), _chore(_sweep_for_workers()):
+        async with _chore(_listen(None)), _chore(_sweep_for_workers()), _chore(keep_fresh()):
             yield
         return
     engine = Engine(workers=settings.STARPORT_WORKERS, owner=_owner())
@@ -85,6 +87,13 @@ async def cron() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def live_settings() -> AsyncIterator[None]:
+    """What an operator writes down while the program runs."""
+    async with _chore(watch_settings_file(settings.STARPORT_SETTINGS_FILE)):
+        yield
+
+
+@asynccontextmanager
 async def conversations() -> AsyncIterator[None]:
     """Looks after sessions whose run ended while nobody was there to notice."""
     async with _chore(_sweep_conversations()):
@@ -105,9 +114,24 @@ async def cron_jobs() -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def accounts_of_usage() -> AsyncIterator[None]:
+    """Enters what runs used into the accounts, whoever executed them."""
+    bookkeeper = recording.Bookkeeper()
+    recording.set_bookkeeper(bookkeeper)
+    try:
+        async with _chore(bookkeeper.run()):
+            yield
+        await bookkeeper.look()  # at what ended while the engine drained
+    finally:
+        recording.set_bookkeeper(None)
+
+
 #: Started in this order and stopped in the reverse one.
 SERVICES: tuple[Service, ...] = (
+    live_settings,
     watch_rows,
+    accounts_of_usage,
     engine,
     cron,
     cron_jobs,

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from project.lib.clock import now_ns
 from project.lib.pool import in_database_thread
-from runs import metrics
+from runs import metrics, operator_settings
 from runs.engine.execution import Execution
 from runs.live import NUDGE, hub
 from runs.log.writer import GroupCommitWriter
@@ -63,9 +63,15 @@ class Engine:
 
             self._mcp = get_servers()
             await self._mcp.start()
+        await in_database_thread(operator_settings.refresh)
         self.writer.start()
         metrics.workers.set(self.workers)
-        chores = [self._keep_leases(), self._watch(), self._wake_sleepers()]
+        chores = [
+            self._keep_leases(),
+            self._watch(),
+            self._wake_sleepers(),
+            self._follow_settings(),
+        ]
         if claims:
             freed = await in_database_thread(queue.void_leases_of, self.owner)
             if freed:
@@ -197,6 +203,15 @@ class Engine:
             except Exception:
                 logger.exception("forgetting old records failed")
             await asyncio.sleep(RETENTION_SECONDS)
+
+    async def _follow_settings(self) -> None:
+        """What an operator changes in any process acts here within a second."""
+        while True:
+            await asyncio.sleep(operator_settings.REFRESH_SECONDS)
+            try:
+                await in_database_thread(operator_settings.refresh)
+            except Exception:
+                logger.exception("reading the live settings failed")
 
     async def _wake_sleepers(self) -> None:
         """Queue runs when their timer or deadline passes, whoever put them to sleep."""

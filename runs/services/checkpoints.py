@@ -10,7 +10,7 @@ from typing import Any
 
 from runs.engine.graph.state import GraphState
 from runs.engine.message_maps import message_as_map
-from runs.engine.opening import history_of
+from runs.engine.opening import history_of, prompt_images
 from runs.engine.state import AgentState
 from runs.errors import NoCheckpoint
 from runs.event_types import AssistantMessageCompleted, RunForked, RunStarted, StepCompleted
@@ -135,7 +135,8 @@ def _agent_state(graph: Graph) -> AgentState:
             text = render(config.prompt, values)
         except ExpressionInvalid:
             text = started.goal
-        return [*history_of(config, values), Message("user", text)]
+        prompt = Message("user", text, images=prompt_images(config, values))
+        return [*history_of(config, values), prompt]
 
     return AgentState(opening)
 

@@ -16,7 +16,7 @@ from tests.server import ROOT, RunningServer
 
 DOCUMENT = ROOT / "docs/reference/openapi.json"
 SURFACES = ("/api/", "/hooks/", "/health", "/metrics", "/openai/", "/v1/")
-PUBLIC = ("/api/auth/verify", "/api/health", "/health")
+PUBLIC = ("/api/auth/verify", "/api/config", "/api/health", "/health")
 
 
 @pytest.fixture(scope="module")

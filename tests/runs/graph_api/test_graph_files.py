@@ -51,8 +51,10 @@ def test_what_the_folder_holds_is_listed_beside_the_built_in_graphs(from_files: 
         "agent",
         "approval",
         "chat",
+        "compact",
         "fan-out-report",
         "late",
+        "memory-review",
         "nap",
         "webhook-triage",
     }
