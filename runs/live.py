@@ -147,9 +147,17 @@ class Hub:
 
     def publish_delta(self, delta: TextDelta) -> None:
         """Text that streams now. Called in the loop that serves the streams, or dropped."""
-        for watcher in self._watchers.get(delta.run_id, ()):
-            if watcher.wants_deltas:
-                watcher.loop.call_soon_threadsafe(watcher.offer, (delta,))
+        watchers = self._watchers.get(delta.run_id)
+        if not watchers:
+            return
+        current = asyncio.get_running_loop()
+        for watcher in watchers:
+            if not watcher.wants_deltas:
+                continue
+            if watcher.loop is current:  # waking a loop from outside costs a system call
+                watcher.offer((delta,))
+            else:
+                _offer_across(watcher, (delta,))
 
 
 def _offer_across(watcher: Watcher, items: Sequence[Item]) -> None:

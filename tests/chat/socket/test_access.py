@@ -133,8 +133,8 @@ def test_a_slow_reader_is_cut_off_and_its_run_goes_on(gateway: Gateway):
 
     with chat_socket(
         gateway.client,
-        sock=narrow_connection(gateway),
-        max_queue=4,  # type: ignore[arg-type]
+        sock=narrow_connection(gateway.client),
+        max_queue=4,
     ) as slow:
         say(slow, script)
         started = receive(slow)
