@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 PYTEST_ARGS ?=
-# One test process per core; PYTEST_ARGS="-n 0" runs them in one.
+# tests/conftest.py says in how many processes; PYTEST_ARGS="-n 0" runs them in one.
 PYTEST := .venv/bin/python -m pytest -n auto --dist loadgroup
 
 VENV := .venv
@@ -14,6 +14,8 @@ CODE := accounts chat instances project runs tests $(wildcard bench) manage.py
 # Where `make test-services` finds the services; both can be overridden in the environment.
 TEST_DATABASE_URL ?= postgres://postgres@127.0.0.1:5432/postgres
 TEST_REDIS_URL ?= redis://127.0.0.1:6379/0
+# No test pulls the plug of PostgreSQL itself, so none needs to wait for its disk at each commit.
+ON_POSTGRES := PGOPTIONS="-c synchronous_commit=off" DATABASE_URL="$(TEST_DATABASE_URL)"
 
 FUZZ_SECONDS ?= 600
 
@@ -50,9 +52,9 @@ test: install $(VENV)/.dev  ## run the tests on SQLite (PYTEST_ARGS="-k name" fo
 	$(PYTEST) -m "not browser" $(PYTEST_ARGS)
 
 test-services: install $(VENV)/.dev  ## the same tests on PostgreSQL, then on PostgreSQL + Redis + Celery
-	DATABASE_URL="$(TEST_DATABASE_URL)" STARPORT_EXECUTOR=embedded REDIS_URL= \
+	$(ON_POSTGRES) STARPORT_EXECUTOR=embedded REDIS_URL= \
 		$(PYTEST) -m "not browser and not anywhere" $(PYTEST_ARGS)
-	DATABASE_URL="$(TEST_DATABASE_URL)" STARPORT_EXECUTOR=celery REDIS_URL="$(TEST_REDIS_URL)" \
+	$(ON_POSTGRES) STARPORT_EXECUTOR=celery REDIS_URL="$(TEST_REDIS_URL)" \
 		$(PYTEST) -m "not browser and not anywhere and not without_workers" $(PYTEST_ARGS)
 
 test-browser: install $(VENV)/.dev  ## the pages in a real Chromium

@@ -15,7 +15,12 @@ from accounts.verification import refusal_of_wrong, verify_api_key
 
 
 class LoginForm(AuthenticationForm):
-    """`key_id` is the key that opened the door, `retry_after` the seconds a flooder has to wait."""
+    """For everybody who is active.
+
+    `key_id` is the key that opened the door, `retry_after` the seconds a flooder has to wait.
+    """
+
+    only_admins = False
 
     username = forms.CharField(label="E-mail", required=False, max_length=254)
     password = forms.CharField(
@@ -54,10 +59,12 @@ class LoginForm(AuthenticationForm):
 
     def _user_by_key(self) -> User:
         principal = verify_api_key(self.cleaned_data["api_key"], address=self._address)
-        if principal.role != User.Role.ADMIN:
+        is_admin = principal.role == User.Role.ADMIN
+        if self.only_admins and not is_admin:
             raise InvalidCredential("not_an_admin", actor=principal.actor)
-        # The pages know nothing of a key's limits: a limited key would be unlimited there.
-        if ApiKey.objects.exclude(capabilities=None).filter(pk=principal.api_key_id).exists():
+        # The admin site knows nothing of a key's limits: a limited key would be unlimited there.
+        limited = ApiKey.objects.exclude(capabilities=None).filter(pk=principal.api_key_id)
+        if is_admin and limited.exists():
             raise InvalidCredential("limited_api_key", actor=principal.actor)
         self.key_id = principal.api_key_id
         return User.objects.get(pk=principal.user_id)
@@ -73,7 +80,7 @@ class LoginForm(AuthenticationForm):
         )
         if not isinstance(user, User):
             raise refusal_of_wrong(InvalidCredential("invalid_password"), address=self._address)
-        if not user.is_staff:
+        if self.only_admins and not user.is_staff:
             raise InvalidCredential("not_an_admin", actor=user.pk)
         return user
 
@@ -100,6 +107,12 @@ class LoginForm(AuthenticationForm):
         )
 
 
+class AdminLoginForm(LoginForm):
+    """For the admin site."""
+
+    only_admins = True
+
+
 _EXPLANATIONS = {
     "not_an_admin": "These pages are for admins.",
     "limited_api_key": "This key is limited to some capabilities and cannot open these pages.",
@@ -109,4 +122,4 @@ _EXPLANATIONS = {
 def _explanation(error: InvalidCredential | TooManyAttempts) -> str:
     if isinstance(error, TooManyAttempts):
         return f"Too many wrong attempts. Try again in {error.retry_after} seconds."
-    return _EXPLANATIONS.get(error.reason, "That is not the key or password of an active admin.")
+    return _EXPLANATIONS.get(error.reason, "That is no key or password that counts here.")

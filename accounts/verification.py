@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.db.models import Q
 from django.utils import timezone
 
@@ -24,6 +24,7 @@ from accounts.errors import InvalidCredential, TooManyAttempts
 from accounts.models import ApiKey
 from accounts.principals import Principal, user_principal
 from project.lib.db import write_transaction
+from project.lib.sql import fetch_one
 
 logger = logging.getLogger(__name__)
 
@@ -115,9 +116,7 @@ FROM accounts_apikey k JOIN accounts_user u ON u.id = k.user_id WHERE k.id = %s
 
 def _read_state(key_id: str) -> _KeyState | None:
     # Every request pays this; building the same query by the ORM takes several times as long.
-    with connection.cursor() as cursor:
-        cursor.execute(_STATE, [key_id])
-        row = cursor.fetchone()
+    row = fetch_one(_STATE, [key_id])
     if row is None:
         return None
     user_id, role, is_active, capabilities, expires_at, revoked_at, last_used_at = row

@@ -1,4 +1,4 @@
-"""The login page of the admin."""
+"""The login pages: of everybody, and of the admin."""
 
 from typing import Any
 
@@ -9,24 +9,20 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from accounts.forms import LoginForm
+from accounts.forms import AdminLoginForm, LoginForm
 from accounts.key_sessions import remember_key
 from project.lib.db import write_transaction
 
 
-class AdminLoginView(LoginView):
-    """Opens the admin to an admin's password or unlimited API key."""
+class MemberLoginView(LoginView):
+    """Opens the pages to whoever is active, by password or API key."""
 
     template_name = "accounts/login.html"
     authentication_form = LoginForm
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if getattr(request.user, "is_staff", False):
-            return HttpResponseRedirect(self.get_success_url())
-        return super().get(request, *args, **kwargs)
+    redirect_authenticated_user = True
 
     def get_default_redirect_url(self) -> str:
-        return reverse("admin:index")
+        return "/"
 
     def form_valid(self, form: Any) -> HttpResponse:
         with write_transaction():
@@ -41,6 +37,21 @@ class AdminLoginView(LoginView):
             response.status_code = 429
             response.headers["Retry-After"] = str(form.retry_after)
         return response
+
+
+class AdminLoginView(MemberLoginView):
+    """Opens the admin to an admin's password or unlimited API key."""
+
+    authentication_form = AdminLoginForm
+    redirect_authenticated_user = False
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if getattr(request.user, "is_staff", False):
+            return HttpResponseRedirect(self.get_success_url())
+        return super().get(request, *args, **kwargs)
+
+    def get_default_redirect_url(self) -> str:
+        return reverse("admin:index")
 
 
 @login_required(login_url="admin:login")

@@ -1,12 +1,17 @@
-"""News from `runs`. A receiver may be called on an event loop: it hands over and returns."""
+"""News to act on. A receiver may be called on an event loop: it hands over and returns."""
 
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 
-from django.db import close_old_connections
+from django.db import close_old_connections, transaction
 from django.dispatch import receiver
 
+from chat.costs import recording
+from chat.cron import lifecycle, settling
+from chat.cron.clock import clock
 from chat.services import turns
+from chat.signals import document_written, settings_changed
 from runs.signals import run_finished
 
 logger = logging.getLogger(__name__)
@@ -17,13 +22,30 @@ _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="chat-news")
 
 @receiver(run_finished, dispatch_uid="chat.run_has_ended")
 def run_has_ended(run_id: str, **_: object) -> None:
-    """Best effort: what gets lost here, the sweep (`chat.services.turns.sweep`) makes good."""
+    """Best effort: what gets lost here, the sweeps (`chat.services.turns.sweep`,
+    `chat.costs.recording.sweep`), the tick of cron jobs and the next start make good."""
     _thread.submit(_told, run_id)
+    recording.run_has_ended()
+
+
+@receiver(settings_changed, dispatch_uid="chat.cron_settings_changed")
+def cron_follows(group: str, **_: object) -> None:
+    """The next tick reckons anew; without this it comes within a second all the same."""
+    if group in ("cron", "general"):
+        transaction.on_commit(clock.wake)
+
+
+@receiver(document_written, dispatch_uid="chat.cron_document_written")
+def heartbeat_follows(name: str, **_: object) -> None:
+    if name == "HEARTBEAT.md":
+        transaction.on_commit(clock.wake)
 
 
 def _told(run_id: str) -> None:
     close_old_connections()
     try:
         turns.run_has_changed(run_id)
+        settling.run_has_ended(run_id, int(time.time()))
+        lifecycle.run_has_ended(run_id)
     except Exception:
         logger.exception("a session could not go on after its run", extra={"run_id": run_id})

@@ -74,6 +74,7 @@ def logging_config(*, style: str, level: str) -> dict[str, Any]:
             "uvicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
             "daphne": {"handlers": [], "level": "WARNING", "propagate": True},
             "django.channels.server": {"level": "CRITICAL", "propagate": False},
+            "watchfiles": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
             "httpx2": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},

@@ -78,7 +78,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         common |= _BEHIND_THE_GATE
     if is_limited:
         common |= _LIMITED
-    if method == "post":
+    if method in ("post", "put"):
         common |= _WITH_BODY
     for status, reason in common.items():
         answers.setdefault(status, _refusal(path, reason))
@@ -89,8 +89,11 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
 
 
 def _refusal(path: str, reason: str) -> dict[str, Any]:
-    is_graph_dialect = path.startswith(("/v1/", "/hooks/"))
-    shape = "Refusal" if is_graph_dialect else "ErrorBody"
+    shape = "ErrorBody"
+    if path.startswith(("/v1/", "/hooks/")):
+        shape = "Refusal"
+    elif path.startswith("/openai/"):
+        shape = "OpenAiError"
     schema = {"$ref": f"#/components/schemas/{shape}"}
     return {"description": reason, "content": {"application/json": {"schema": schema}}}
 

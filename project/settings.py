@@ -56,6 +56,10 @@ STARPORT_REQUEST_THREADS = env_int(
 )
 # WebSockets that may watch one run, in each server process.
 STARPORT_STREAM_SUBSCRIBERS = env_int("STARPORT_STREAM_SUBSCRIBERS", 64, minimum=1)
+# Seconds of silence after which an open stream shows that it lives and looks at the run's row.
+STARPORT_STREAM_HEARTBEAT_SECONDS = env_seconds(
+    "STARPORT_STREAM_HEARTBEAT_SECONDS", 15.0, minimum=1.0
+)
 STARPORT_BODY_LIMIT = env_int("STARPORT_BODY_LIMIT", 2 * 1024 * 1024, minimum=1024)  # bytes
 
 # --- What runs are made of --------------------------------------------------------------------
@@ -81,6 +85,11 @@ STARPORT_MCP_SERVERS = env_str("STARPORT_MCP_SERVERS")
 STARPORT_TRIGGERS_FILE = DATA_DIR / "config" / "triggers.yaml"
 STARPORT_DELIVERY_DAYS = env_int("STARPORT_DELIVERY_DAYS", 30, minimum=1)  # of the delivery log
 
+# Live settings as the operator writes them down; watched while a server runs. Absent is empty.
+STARPORT_SETTINGS_FILE = DATA_DIR / "config" / "agent.toml"
+# The ids of models that pages offer, beside those that we ship. Absent is empty.
+STARPORT_MODELS_FILE = DATA_DIR / "config" / "models.toml"
+
 # --- Who may call -----------------------------------------------------------------------------
 
 # STARGRAPH_PROFILE is another name for it.
@@ -105,6 +114,11 @@ STARPORT_TRUSTED_PROXIES = env_list("STARPORT_TRUSTED_PROXIES")
 STARPORT_AUDIT_FLUSH_MS = env_int("STARPORT_AUDIT_FLUSH_MS", 100, minimum=0)
 # Clients reach this server over HTTPS, by a proxy or by its own certificate.
 STARPORT_HTTPS = env_bool("STARPORT_HTTPS")
+
+# --- Channels ---------------------------------------------------------------------------------
+
+TELEGRAM_BOT_TOKEN = env_secret("TELEGRAM_BOT_TOKEN")  # unless one is entered in the settings
+TELEGRAM_API_BASE = env_str("TELEGRAM_API_BASE", "https://api.telegram.org")
 
 # --- Django -----------------------------------------------------------------------------------
 
@@ -142,12 +156,12 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "project.middleware.RateLimits",  # inside of what serves files, outside of every refusal
     "project.middleware.ErrorBodies",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "project.logins.Sessions",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "project.logins.Csrf",
+    "project.logins.Users",
     "accounts.key_sessions.KeySessions",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "project.logins.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "project.middleware.GuardedPrefixes",
     "project.middleware.BodyLimit",
@@ -272,8 +286,10 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "runs.tasks.sweep", "schedule": 2.0},
     "forget": {"task": "runs.tasks.forget", "schedule": 600.0},
     "converse": {"task": "chat.tasks.sweep_conversations", "schedule": 2.0},
-    # Every server keeps this clock, too. A tick that no worker took in time is not made up for.
+    "account": {"task": "chat.tasks.record_usage", "schedule": 2.0},
+    # Every server keeps these clocks, too. A tick that no worker took in time is not made up for.
     "fire": {"task": "runs.tasks.fire_due_triggers", "schedule": 1.0, "options": {"expires": 1.0}},
+    "cron": {"task": "chat.tasks.fire_cron_jobs", "schedule": 1.0, "options": {"expires": 1.0}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 
@@ -391,6 +407,8 @@ UNFOLD = {
 
 # --- Static files, time, logs -----------------------------------------------------------------
 
+# The machine's own, before Django replaces it: cron jobs are meant in it unless told otherwise.
+HOST_TIME_ZONE = env_str("TZ")
 TIME_ZONE = "UTC"
 USE_TZ = True
 # A bucket for artifacts: s3://bucket/prefix?endpoint=…&region=…. Default: a folder in the data

@@ -155,7 +155,7 @@ class SideEffectRecorded(Payload):
 @dataclass(frozen=True, slots=True)
 class BudgetExceeded(Payload):
     kind: ClassVar[int] = 10
-    limit: str  # input_tokens, output_tokens, usd, wall_clock
+    limit: str  # input_tokens, output_tokens, usd, wall_clock; spending: a user's or a key's
     cap: float
     actual: float
     where: str  # pre_call, mid_stream
@@ -272,7 +272,9 @@ class NodeStarted(Payload):
     path: str
     node_id: str
     node_kind: str
-    graph_hash: str = field(default="", metadata=_OMIT)  # a subgraph's version, from here on
+    # Of a subgraph: which one, and the version that it keeps in this run from here on.
+    graph_id: str = field(default="", metadata=_OMIT)
+    graph_hash: str = field(default="", metadata=_OMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +315,7 @@ class StepCompleted(Payload):
     targets: list[str] | None = field(default=None, metadata=_OMIT)  # of a parallel
     join: str = field(default="", metadata=_OMIT)
     strategy: str = field(default="", metadata=_OMIT)
+    allow_effects: bool = field(default=False, metadata=_OMIT)  # of losing branches
     gate: dict[str, Any] | None = field(default=None, metadata=_OMIT)  # an interrupt by a rule
     not_before_ns: int = field(default=0, metadata=_OMIT)  # a retry waits this long
     merged: dict[str, Any] | None = field(default=None, metadata=_OMIT)  # output of all branches
@@ -408,6 +411,8 @@ class RunForked(Payload):
     # Keys of StepCompleted, where not the rules decided what follows: an end, a deadline, a gate.
     transition: dict[str, Any] | None = field(default=None, metadata=_OMIT)
     output: dict[str, Any] | None = field(default=None, metadata=_OMIT)  # the newest until then
+    # The version of each subgraph that the parent has begun: graph id → hash.
+    versions: dict[str, str] | None = field(default=None, metadata=_OMIT)
 
 
 TERMINAL_KINDS = frozenset((12, 13, 14))

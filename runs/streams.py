@@ -1,8 +1,10 @@
 """Following a run: the one generator behind SSE, sockets, the inspector and the command line."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+
+from django.conf import settings
 
 from project.lib.pool import in_database_thread
 from runs import live
@@ -10,8 +12,9 @@ from runs.live import TextDelta, hub
 from runs.log.events import StoredEvent
 from runs.log.read import read_events
 
-HEARTBEAT_SECONDS = 15.0
 PAGE = 500
+#: How long an open stream may outlive the revocation of its key, where heartbeats are as frequent.
+_ADMISSION_SECONDS = 10.0
 
 Item = StoredEvent | TextDelta
 
@@ -22,6 +25,11 @@ class Heartbeat:
 
 
 HEARTBEAT = Heartbeat()
+
+
+def admission_seconds() -> float:
+    """How often an open stream asks whether its caller would still be let in."""
+    return min(_ADMISSION_SECONDS, settings.STARPORT_STREAM_HEARTBEAT_SECONDS)
 
 
 async def follow(
@@ -41,13 +49,22 @@ async def follow(
 
 
 async def follow_batches(
-    run_id: str, after: int = 0, *, deltas: bool = False
+    run_id: str,
+    after: int = 0,
+    *,
+    deltas: bool = False,
+    begin: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncGenerator[list[Item], None]:
     """`follow`, with everything that is ready at a time in one list.
 
-    An empty list is the heartbeat: the log has nothing new, but the row may.
+    An empty list is the heartbeat: the log has nothing new, but the row may. `begin` starts the
+    run, or lets it go on, once it is watched, so that no delta is missed; a heartbeat follows.
     """
+    silence = settings.STARPORT_STREAM_HEARTBEAT_SECONDS
     with hub.watch(run_id, deltas=deltas) as watcher:
+        if begin is not None:
+            await begin()
+            yield []
         # Watching began before the first read: an event committed in between arrives twice, not
         # never.
         cursor = _Cursor(run_id, after)
@@ -55,7 +72,7 @@ async def follow_batches(
             if cursor.must_read:
                 batch = await cursor.read()
             else:
-                batch = cursor.take(await watcher.next_items(HEARTBEAT_SECONDS))
+                batch = cursor.take(await watcher.next_items(silence))
             if batch or cursor.has_only_a_nudge():
                 yield batch
             if cursor.is_at_end:

@@ -1,10 +1,11 @@
 """Fixtures for all tests: a data folder, a database and servers of their own, no network."""
 
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,12 +15,28 @@ from django.conf import settings
 from django.db import connection, connections
 
 from project.artifact_store import artifact_storage
+from tests.databases import drop_now
 from tests.migrated import copy_sqlite_database, template_database
 from tests.server import RunningServer, backing_services, clean_environment, launch
+from tests.warm_manage import WarmManage
 
 StartServer = Callable[..., RunningServer]
 
 TRACEBACK = "Traceback (most recent call last)"
+
+# What a shell starts in the background ignores Ctrl+C, and so would the programs under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than cores, since many tests wait; few on PostgreSQL, which runs out of connections.
+
+    With Celery a process has up to three servers at a time, and those up to two workers each.
+    """
+    cores = os.cpu_count() or 1
+    return min(cores, 3) if os.environ.get("DATABASE_URL") else cores + 1
+
 
 # --- Nothing of the person who runs the tests is touched --------------------------------------
 
@@ -97,13 +114,20 @@ def no_network() -> Iterator[None]:
 # --- Servers ----------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _databases_are_dropped() -> Iterator[None]:
+    yield
+    drop_now()
+
+
 @pytest.fixture
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
     """Starts fresh servers: `start_server(token="…", flags=["--queue", "1"], env={…})`.
 
     Each has a data folder and a database of its own and is stopped after the test. Under Celery it
-    has two workers; a test that executes no run asks for `workers=0`. A server that wrote a
-    traceback fails the test, unless it was started with `may_fail=True`.
+    has one worker (those that many tests share have two); a test that executes no run asks for
+    `workers=0`. A server that wrote a traceback fails the test, unless it was started with
+    `may_fail=True`.
     """
     with _server_factory(tmp_path_factory) as start:
         yield start
@@ -112,10 +136,18 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
 @pytest.fixture(scope="session")
 def _shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with _server_factory(tmp_path_factory) as start:
-        yield start(token=SHARED_TOKEN)
+        server = start(token=SHARED_TOKEN, env=SHARED_ENVIRONMENT, workers=2)
+        with closing(WarmManage(server.environment)) as server.warm_manage:
+            yield server
 
 
 SHARED_TOKEN = "the-daemon-token-of-tests"
+SHARED_ENVIRONMENT = {
+    # Open streams notice within a second what no event tells them.
+    "STARPORT_STREAM_HEARTBEAT_SECONDS": "1",
+    # Some tests leave a run that sleeps; at the end nobody waits for it.
+    "STARPORT_DRAIN_SECONDS": "0",
+}
 
 
 @pytest.fixture
@@ -136,7 +168,7 @@ def _server_factory(folders: pytest.TempPathFactory) -> Iterator[StartServer]:
             token: str = "",
             flags: Sequence[str] = (),
             env: Mapping[str, str] | None = None,
-            workers: int = 2,
+            workers: int = 1,
             may_fail: bool = False,
         ) -> RunningServer:
             data_dir = folders.mktemp("data")
@@ -158,8 +190,17 @@ def _finish(server: RunningServer, *, may_fail: bool) -> None:
 
 # --- What no database and no executor can change ----------------------------------------------
 
+# Pure code, wire formats, credentials and pages that are made of what the ORM returned: whatever
+# they ask a database for is asked by other tests on PostgreSQL as well.
 _ANYWHERE = (
+    "accounts/test_bearer_tokens",
+    "accounts/test_capabilities",
+    "accounts/test_cleared_profile",
+    "accounts/test_client_certificates",
+    "accounts/test_daemon_token",
+    "accounts/test_open_mode",
     "bench/",
+    "chat/test_frame_check",
     "e2e/test_graph_kill",
     "e2e/test_openai_endpoint",
     "project/test_cleared_server",
@@ -168,10 +209,22 @@ _ANYWHERE = (
     "project/test_generated_client",
     "project/test_openapi",
     "project/test_profile_gates",
+    "project/test_request_path",
     "project/test_security_headers",
+    "project/test_typescript_client",
+    "runs/api/test_authentication",
+    "runs/api/test_methods",
+    "runs/api/test_openapi",
+    "runs/cli/test_subcommands",
     "runs/graph_api/test_artifact_bucket",
+    "runs/graph_api/test_discovery",
     "runs/graph_api/test_graph_files",
+    "runs/graph_api/test_openapi",
+    "runs/graph_pages/test_graph_page",
     "runs/graphs/",
+    "runs/inspector/test_detail",
+    "runs/inspector/test_summaries",
+    "runs/inspector/test_trace",
     "runs/log/test_codec",
     "runs/log/test_vec",
     "runs/providers/",
@@ -179,10 +232,36 @@ _ANYWHERE = (
     "runs/triggers/test_mapping",
     "runs/triggers/test_schedules",
 )
-_NEEDS_A_DATABASE = ("test_tools_in_runs", "test_start_run")
-# Their runs, if any, are executed by an engine in the test's own process, or are written logs.
-_WITHOUT_WORKERS = ("accounts/", "project/", "runs/engine/", "runs/inspector/", "runs/log/")
-_NEEDS_REDIS = ("test_rate_limits", "test_serve")
+_NEEDS_A_DATABASE = (
+    "test_request_path.py::test_many_requests_are_served_by_few_threads",
+    "test_start_run",
+    "test_tools_in_runs",
+)
+# Their runs, if any, are executed by an engine in the test's own process, or are written logs; or
+# they read what is the same whoever executed it.
+_WITHOUT_WORKERS = (
+    "accounts/",
+    "chat/costs/test_admin",
+    "chat/costs/test_periods",
+    "chat/users/",
+    "project/",
+    "runs/api/test_list_runs",
+    "runs/api/test_visibility",
+    "runs/approvals/test_list",
+    "runs/approvals/test_pages",
+    "runs/cli/",
+    "runs/engine/",
+    "runs/graph_api/test_access",
+    "runs/graph_api/test_audit",
+    "runs/graph_api/test_history",
+    "runs/graph_api/test_socket_access",
+    "runs/graph_pages/",
+    "runs/inspector/",
+    "runs/log/",
+    "runs/triggers/test_admin",
+    "runs/triggers/test_file",
+)
+_NEEDS_REDIS_OR_WORKERS = ("test_doctor", "test_processes", "test_rate_limits", "test_serve")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -190,7 +269,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         place = str(item.path.relative_to(here))
-        if place.startswith(_ANYWHERE) and not any(name in place for name in _NEEDS_A_DATABASE):
+        test = f"{place}::{item.name}"
+        if place.startswith(_ANYWHERE) and not any(name in test for name in _NEEDS_A_DATABASE):
             item.add_marker(pytest.mark.anywhere)
-        if place.startswith(_WITHOUT_WORKERS) and not any(name in place for name in _NEEDS_REDIS):
+        if place.startswith(_WITHOUT_WORKERS) and not any(
+            name in place for name in _NEEDS_REDIS_OR_WORKERS
+        ):
             item.add_marker(pytest.mark.without_workers)

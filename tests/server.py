@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import httpx
-import psycopg
 import redis
+
+from tests.databases import create_database, drop_later
+from tests.warm_manage import WarmManage
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0  # far more than a start takes; a machine may be busy
@@ -94,6 +95,7 @@ class RunningServer:
     flags: tuple[str, ...]
     process: Process
     workers: list[Process] = field(default_factory=list)
+    warm_manage: WarmManage | None = None  # for a server on which many commands are run
 
     _past_errors: str = ""
 
@@ -108,6 +110,8 @@ class RunningServer:
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of `manage.py` on this server's data."""
+        if self.warm_manage is not None:
+            return self.warm_manage.run(*arguments)
         return run_manage(*arguments, environment=self.environment)
 
     def stop(self) -> int:
@@ -227,6 +231,8 @@ def clean_environment(data_dir: Path, **changes: str) -> dict[str, str]:
         "STARPORT_DATA": str(data_dir),
         "STARPORT_MODELS": "scripted:scripted",
         "STARPORT_LOG_FORMAT": "console",
+        # Each holds a connection, and PostgreSQL has a hundred for all servers under test.
+        "STARPORT_REQUEST_THREADS": "4",
         "PYTHONUNBUFFERED": "1",
     }
     return {**kept, **chosen, **changes}
@@ -240,13 +246,13 @@ def backing_services(*, template: str = "") -> Iterator[dict[str, str]]:
     `DATABASE_URL`, `REDIS_URL` and `STARPORT_EXECUTOR` of the test run decide.
     """
     environment: dict[str, str] = {}
-    name = f"starport_{secrets.token_hex(6)}"
+    name = f"starport_{secrets.token_hex(6)}"  # of the database, and first part of Redis keys
     database_url, redis_url = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
     try:
         if database_url:
-            copied = f' TEMPLATE "{template}"' if template else ""
-            _execute(database_url, f'CREATE DATABASE "{name}"{copied}')
-            environment["DATABASE_URL"] = urlunsplit(urlsplit(database_url)._replace(path=name))
+            environment["DATABASE_URL"] = create_database(
+                database_url, name=name, template=template
+            )
         if redis_url:
             environment |= {"REDIS_URL": redis_url, "STARPORT_REDIS_PREFIX": name}
         if executor := os.environ.get("STARPORT_EXECUTOR"):
@@ -254,14 +260,9 @@ def backing_services(*, template: str = "") -> Iterator[dict[str, str]]:
         yield environment
     finally:
         if database_url:
-            _execute(database_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            drop_later(database_url, name)
         if redis_url:
             _forget_keys(redis_url, name)
-
-
-def _execute(database_url: str, statement: str) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(statement)  # the name is ours
 
 
 def _forget_keys(redis_url: str, prefix: str) -> None:

@@ -5,20 +5,18 @@ from dataclasses import dataclass
 
 import orjson
 from blake3 import blake3
-from django.db import connection
 
 from accounts.audit.records import Fact, encode, timestamp_of
 from accounts.models import AuditHead, AuditRecord
+from project.lib import sql
 from project.lib.db import write_transaction
 
 GENESIS = bytes(32)  # prev_hash of the first record
 VERIFY_BATCH = 2_000  # records read at a time
 
-_INSERT = (
-    "INSERT INTO accounts_auditrecord "
-    "(seq, ts, fact_kind, actor, run_id, pack_id, record, prev_hash, hash) "
-    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
-)
+_COLUMNS = (
+    "seq", "ts", "fact_kind", "actor", "run_id", "pack_id", "record", "prev_hash", "hash",
+)  # fmt: skip
 
 
 def append(facts: Sequence[Fact]) -> None:
@@ -32,9 +30,8 @@ def append(facts: Sequence[Fact]) -> None:
             seq, digest = seq + 1, link(last, record)
             rows.append(_row(seq, fact, record, last, digest))
             last = digest
-        with connection.cursor() as cursor:
-            # A third of bulk_create's time, and this runs beside the requests.
-            cursor.executemany(_INSERT, rows)
+        # A third of bulk_create's time, and this runs beside the requests.
+        sql.insert(AuditRecord._meta.db_table, _COLUMNS, rows)
         AuditHead.objects.filter(pk=head.pk).update(seq=seq, hash=last)
 
 

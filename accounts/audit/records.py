@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import orjson
 
@@ -23,20 +24,34 @@ KINDS = (
     "capability_denied",
     "capability_granted",
     "counterfactual_forked",
+    "document_written",
     "event_redacted",
     "graph_registered",
     "graph_retired",
     "lifecycle_cancel",
     "lifecycle_pause",
+    "memory_document_deleted",
+    "memory_document_written",
+    "memory_reindexed",
     "password_set",
     "respond",
     "respond_orchestrated",
     "run_enqueued",
     "run_resumed",
     "runs_pruned",
+    "secret_removed",
+    "secret_set",
     "server_started",
+    "settings_changed",
+    "settings_file_applied",
+    "spending_limit_changed",
+    "spending_limit_reached",
+    "spending_limit_removed",
+    "spending_warned",
     "stream_closed",
     "stream_opened",
+    "telegram_linked",
+    "telegram_unlinked",
     "trigger_created",
     "trigger_fired",
     "trigger_updated",
@@ -107,7 +122,12 @@ def _run(fact: Fact) -> dict[str, str]:
 def _timestamp(ns: int) -> str:
     """RFC 3339 to the microsecond, without a zone."""
     seconds, fraction = divmod(ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction // 1000:06d}"
+    return f"{_to_the_second(seconds)}.{fraction // 1000:06d}"
+
+
+@lru_cache(maxsize=64)  # facts are stored about in their order
+def _to_the_second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def timestamp_of(ns: int) -> str:

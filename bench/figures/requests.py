@@ -24,7 +24,7 @@ class _Size:
 _SIZES = {
     Scale.FULL: _Size((1_000, 100_000), (1, 16, 64), 4.0),
     Scale.QUICK: _Size((1_000, 10_000), (1, 16, 64), 2.0),
-    Scale.TINY: _Size((20, 40), (1, 16), 0.2),
+    Scale.TINY: _Size((20, 40), (16,), 0.1),
 }
 _WARM_UP_SECONDS = 1.0
 _DRAIN_SECONDS = 120.0

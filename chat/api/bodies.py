@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from chat.errors import ChatError, InvalidBody, MalformedBody, OutOfRange, UnsupportedMediaType
-from runs.storable import MAX_BODY_LEVELS, NUL, has_nul, is_too_deep
+from runs.storable import Unstorable, complaint_about, read_json
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
@@ -49,15 +49,16 @@ def read_body(request: HttpRequest, kind: type[BodyT]) -> BodyT:
     if content_type != "application/json" and not content_type.endswith("+json"):
         raise UnsupportedMediaType
     try:
-        body = orjson.loads(request.body)
+        body = read_json(request.body)
     except orjson.JSONDecodeError:
         raise MalformedBody("The request body is not valid JSON") from None
+    except Unstorable as error:
+        name = ".".join(map(str, error.place))
+        raise OutOfRange(f"{name or 'The request body'}: {error}", field=name) from None
     if not isinstance(body, dict):
         raise InvalidBody("The request body must be a JSON object")
-    if is_too_deep(body, MAX_BODY_LEVELS):
-        raise MalformedBody("The request body is nested too deeply")
-    if has_nul(body):
-        raise OutOfRange(f"The request body must not contain NUL characters ({NUL!r})")
+    if said := complaint_about(body):
+        raise OutOfRange(f"The request body {said}")
     try:
         return kind.model_validate_json(request.body)
     except ValidationError as error:

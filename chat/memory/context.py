@@ -5,13 +5,18 @@ from collections.abc import Iterator
 from chat.live_settings import current
 from chat.live_settings.groups import General, Memory
 from chat.memory.documents import SHARED, newest_documents, read_document
+from chat.memory.seeds import seed
 
 DAILY = "memory/"
 DAYS = 3
 
 
 def system_prompt(owner: str) -> str:
-    """What the model is told before a conversation; a session keeps the one it began with."""
+    """What the model is told before a conversation; a session keeps the one it began with.
+
+    The owner's first conversation begins with the templates of their documents.
+    """
+    seed(owner)
     cap = current(Memory).bootstrap_file_cap
     sections = [f"Your name is {current(General).agent_name}."]
     for name, content in _documents(owner):

@@ -2,14 +2,15 @@
 
 from chat.models.costs import SpendingLimit, UsageRow
 from chat.models.cron import CronJob, CronRun
-from chat.models.memory import MemoryChunk, MemoryDocument
+from chat.models.memory import DailyEntry, MemoryChunk, MemoryDocument
 from chat.models.sessions import Exchange, Message, Session
 from chat.models.settings import Secret, SettingChange, SettingGroup
-from chat.models.telegram import TelegramLink
+from chat.models.telegram import TelegramLink, TelegramReply
 
 __all__ = [
     "CronJob",
     "CronRun",
+    "DailyEntry",
     "Exchange",
     "MemoryChunk",
     "MemoryDocument",
@@ -20,5 +21,6 @@ __all__ = [
     "SettingGroup",
     "SpendingLimit",
     "TelegramLink",
+    "TelegramReply",
     "UsageRow",
 ]

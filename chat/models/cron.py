@@ -1,9 +1,27 @@
 """Prompts that are run by time, and what became of each time."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from django.db import models
 from django.db.models import Q
 
 from accounts.models import new_id
+from chat.models.sessions import sees_all_sessions
+
+if TYPE_CHECKING:
+    from accounts.principals import Principal
+
+
+class CronJobQuerySet(models.QuerySet["CronJob"]):
+    def visible_to(self, principal: Principal) -> CronJobQuerySet:
+        """Your own; administrators, and the caller of a fresh install, see everybody's."""
+        if sees_all_sessions(principal):
+            return self
+        if principal.user_id is None:
+            return self.none()
+        return self.filter(owner=principal.user_id)
 
 
 class CronJob(models.Model):
@@ -35,11 +53,18 @@ class CronJob(models.Model):
     timeout_secs = models.IntegerField(default=7200)
     last_run_at = models.BigIntegerField(null=True, blank=True)
     next_run_at = models.BigIntegerField(null=True, blank=True)
+    zone = models.CharField(max_length=64, blank=True, default="")  # in which that was reckoned
     retry_count = models.IntegerField(default=0)
     retry_at = models.BigIntegerField(null=True, blank=True)
     last_error = models.TextField(blank=True, default="")
     created_at = models.BigIntegerField()
     created_by = models.CharField(max_length=200, blank=True, default="")
+    # As Exchange has them: what the credential that made the job was allowed (NULL: whatever its
+    # owner is), and whose spending limit its runs use up.
+    granted = models.JSONField(null=True, blank=True)
+    api_key_id = models.CharField(max_length=36, blank=True, default="")
+
+    objects = CronJobQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -63,6 +88,18 @@ class CronJob(models.Model):
         return self.name
 
 
+class CronRunQuerySet(models.QuerySet["CronRun"]):
+    def open(self) -> CronRunQuerySet:
+        """Under way, or waiting to be."""
+        return self.filter(status__in=[CronRun.Status.PENDING, CronRun.Status.RUNNING])
+
+    def running(self) -> CronRunQuerySet:
+        return self.filter(status=CronRun.Status.RUNNING)
+
+    def newest_first(self) -> CronRunQuerySet:
+        return self.order_by("-due_at", "-attempt", "-id")
+
+
 class CronRun(models.Model):
     """One time of a job: the record of what it did. Times are Unix seconds."""
 
@@ -76,13 +113,16 @@ class CronRun(models.Model):
     id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
     job = models.ForeignKey(CronJob, null=True, on_delete=models.CASCADE, related_name="runs")
     due_at = models.BigIntegerField()  # the time it is for
-    attempt = models.IntegerField(default=0)  # 0 the regular one, then retries
+    # 0 is the regular one, then come its retries. Below 0: started by hand.
+    attempt = models.IntegerField(default=0)
     started_at = models.BigIntegerField(null=True, blank=True)
     completed_at = models.BigIntegerField(null=True, blank=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     result_summary = models.TextField(blank=True, default="")
     session_id = models.CharField(max_length=36, blank=True, default="")
     run_id = models.CharField(max_length=64, blank=True, default="")
+
+    objects = CronRunQuerySet.as_manager()
 
     class Meta:
         constraints = [

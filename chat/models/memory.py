@@ -1,6 +1,7 @@
 """What the assistant remembers: documents in Markdown, and the pieces that search finds."""
 
 from django.db import models
+from django.db.models import Q
 
 from runs.models import Run
 
@@ -31,8 +32,24 @@ class MemoryDocument(models.Model):
         return self.name
 
 
+class DailyEntry(models.Model):
+    """An entry that a tool call put into a daily log: the same call, issued again, adds nothing."""
+
+    key = models.CharField(primary_key=True, max_length=200)  # ToolContext.idempotency_key
+    # A call cannot be issued again when its run is gone.
+    run = models.ForeignKey(Run, null=True, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=255)  # of the document
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class MemoryChunk(models.Model):
-    """Some lines of a document, as search finds them."""
+    """Some lines of a document, as search finds them.
+
+    Triggers and a generated column keep the index of its words (migration 0040): SQLite loses them
+    when a migration makes the table anew, as most changes of a column do there.
+    """
 
     document = models.ForeignKey(MemoryDocument, on_delete=models.CASCADE, related_name="chunks")
     owner = models.CharField(max_length=100, blank=True, default="")  # of the document
@@ -42,14 +59,23 @@ class MemoryChunk(models.Model):
     line_end = models.IntegerField()  # inclusive
     embedding = models.BinaryField(null=True)  # little-endian float32; NULL without vector search
     embedding_model = models.CharField(max_length=200, blank=True, default="")
+    signature = models.BinaryField(null=True)  # a bit for each number of the embedding: its sign
 
     class Meta:
         constraints = [
             models.UniqueConstraint(name="memory_chunk_once", fields=["document", "number"]),
         ]
         indexes = [
-            # Vector search walks the chunks of the owners a caller may search.
+            # Word search: whether a chunk is one of those a caller may search.
             models.Index(fields=["owner"], name="memory_chunk_owner"),
+            # Vector search walks the signatures of those owners, and reads nothing else for it.
+            models.Index(
+                fields=["owner", "embedding_model", "signature"],
+                name="memory_chunk_signature",
+                condition=Q(signature__isnull=False),
+            ),
+            # What has no embedding of a model yet, oldest first.
+            models.Index(fields=["embedding_model", "id"], name="memory_chunk_embedding"),
         ]
 
     def __str__(self) -> str:

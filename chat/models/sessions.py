@@ -49,6 +49,7 @@ class Session(models.Model):
     is_archived = models.BooleanField(default=False)
     triggered_by = models.CharField(max_length=200, blank=True, default="")  # a cron job's name
     message_count = models.IntegerField(default=0)  # of users
+    reviewed_count = models.IntegerField(default=0, db_default=0)  # of those, by chat.memory.review
     created_at = models.DateTimeField(auto_now_add=True)
     last_message_at = models.DateTimeField()
 

@@ -6,7 +6,8 @@ from django.db import models
 class SettingGroup(models.Model):
     """What somebody has set of one group of settings. What is not in `values` is the default."""
 
-    name = models.CharField(primary_key=True, max_length=40)  # see chat.live_settings.groups
+    # See chat.live_settings.groups; `file` keeps what the settings file said (live_settings.file).
+    name = models.CharField(primary_key=True, max_length=40)
     values = models.JSONField(default=dict)
     # Moves with every change of any kind: processes compare it to know that they are up to date.
     revision = models.BigIntegerField(default=0)
@@ -22,8 +23,8 @@ class SettingChange(models.Model):
 
     group = models.CharField(max_length=40)
     field = models.CharField(max_length=60)
-    before = models.JSONField(null=True, blank=True)  # null: it was the default
-    after = models.JSONField(null=True, blank=True)  # null: it is the default again
+    before = models.JSONField(null=True, blank=True)  # null: what lies beneath counted
+    after = models.JSONField(null=True, blank=True)  # null: what lies beneath counts again
     actor = models.CharField(max_length=200)
     changed_at = models.DateTimeField(auto_now_add=True)
 

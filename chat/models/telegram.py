@@ -1,8 +1,10 @@
-"""Which Telegram account is which user."""
+"""Which Telegram account is which user, and the replies that are owed to chats."""
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+
+from chat.models.sessions import Exchange
 
 
 class TelegramLink(models.Model):
@@ -25,3 +27,25 @@ class TelegramLink(models.Model):
 
     def __str__(self) -> str:
         return self.username or str(self.telegram_id)
+
+
+class TelegramReply(models.Model):
+    """An answer that a chat is owed. A bot that starts again sends what was not sent."""
+
+    exchange = models.OneToOneField(
+        Exchange, primary_key=True, on_delete=models.CASCADE, related_name="telegram_reply"
+    )
+    chat_id = models.BigIntegerField()
+    sent_seq = models.IntegerField(default=0)  # of the run's log: what lies before it was sent
+    sent_at = models.DateTimeField(null=True, blank=True)  # all of it
+
+    class Meta:
+        indexes = [
+            # chat.telegram.replies: what is owed when the bot starts.
+            models.Index(
+                fields=["exchange"], name="telegram_reply_owed", condition=Q(sent_at__isnull=True)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"to {self.chat_id}"

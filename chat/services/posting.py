@@ -87,8 +87,12 @@ def post_message(
 
 def allowed_models() -> list[str]:
     """What messages may ask for, in wire form, the default first."""
-    chosen = current(General).models
-    return list(chosen) if chosen else configured_models()
+    return list(dict.fromkeys(map(_wire_name, shown_models())))
+
+
+def shown_models() -> list[str]:
+    """The same as somebody wrote them down, with other names of providers perhaps."""
+    return list(current(General).models) or configured_models()
 
 
 def check_incoming(incoming: Incoming) -> None:

@@ -6,6 +6,7 @@ end is noticed, otherwise when the sweep or the next message comes by.
 """
 
 import logging
+from typing import Any
 
 from django.db import models, transaction
 
@@ -13,6 +14,7 @@ from accounts.principals import Principal
 from chat import live
 from chat.live_settings import current
 from chat.live_settings.groups import General
+from chat.memory.review import review_if_due
 from chat.models import Exchange, Session
 from chat.services.attribution import caller_of
 from chat.services.compaction import begin_compaction, compacted
@@ -20,9 +22,18 @@ from chat.services.history import newest_answering, opening_of
 from chat.services.images import PromptImages
 from chat.services.injected import settle_injected
 from chat.services.prompts import prompt_of
+from chat.services.responses import response_of
 from chat.services.transcripts import mirror_run
 from project.lib.db import write_transaction
-from runs.errors import InvalidInput, QueueFull, RunNotWaiting, RunsError, ShuttingDown
+from runs.errors import (
+    InvalidInput,
+    QueueFull,
+    RunNotWaiting,
+    RunsError,
+    ShuttingDown,
+    SpendingLimitReached,
+)
+from runs.log.read import read_heads
 from runs.models import Run
 from runs.services.lifecycle import respond
 from runs.services.starting import StartRequest, start_run
@@ -32,6 +43,9 @@ logger = logging.getLogger(__name__)
 CHAT_GRAPH = "chat"
 #: Why a message is not taken up now, though nothing is wrong with it.
 _LATER = (QueueFull, ShuttingDown)
+
+#: Where messages come from that no person sends.
+_UNATTENDED = ("cron", "boot")
 
 _OPEN = (Exchange.Status.WAITING, Exchange.Status.RUNNING)
 
@@ -72,6 +86,19 @@ def run_has_changed(run_id: str) -> None:
         _take_up(session_id)
 
 
+def withdraw(exchange_id: int, reason: str) -> None:
+    """Refuse an exchange that still waits: whoever sent it waits no longer."""
+    session_ids = Exchange.objects.filter(pk=exchange_id).values_list("session_id", flat=True)
+    with write_transaction():
+        locked: models.QuerySet[Session] = Session.objects.select_for_update()
+        session = locked.filter(pk__in=session_ids).first()
+        if session is None:
+            return
+        exchange = session.exchanges.filter(pk=exchange_id, status=Exchange.Status.WAITING).first()
+        if exchange is not None:
+            _close(exchange, reason, "withdrawn")
+
+
 def sweep() -> int:
     """Look after every session with an open exchange; how many there were.
 
@@ -110,16 +137,23 @@ def _settle(session: Session) -> bool:
             live.exchange_changed(pk)
         if run is not None:
             settle_injected(run, injected)
+    if running:
+        review_if_due(session)
     return True
 
 
 def _begin(session: Session, exchange: Exchange) -> bool:
     """False when the conversation is summed up first, in a run that this one waits for."""
-    asking = _asking_run(session)
+    # What comes by time is nobody's answer: then the question stays open in the inbox.
+    asking = None if exchange.trigger_source in _UNATTENDED else _asking_run(session)
     caller = caller_of(exchange)
     if asking is not None:
         try:
-            respond(run_id=asking.pk, response=exchange.text, caller=caller)
+            respond(
+                run_id=asking.pk,
+                response=response_of(_schema_of(asking), exchange.text),
+                caller=caller,
+            )
         except RunNotWaiting:
             asking = None  # somebody answered in the inbox meanwhile: this is a message like any
         else:
@@ -141,6 +175,13 @@ def _asking_run(session: Session) -> Run | None:
     if last is None:
         return None
     return Run.objects.filter(pk=last.run_id, status=Run.Status.AWAITING_INPUT).first()
+
+
+def _schema_of(asking: Run) -> dict[str, Any] | None:
+    """What the answer has to fit. The newest event of a waiting run is its question."""
+    event = read_heads([asking.pk]).get(asking.pk)
+    schema = event.data.get("schema") if event is not None else None
+    return schema if isinstance(schema, dict) else None
 
 
 def _start(session: Session, exchange: Exchange, caller: Principal) -> str | None:
@@ -172,14 +213,27 @@ def _start(session: Session, exchange: Exchange, caller: Principal) -> str | Non
         actor=exchange.actor,
         user_id=exchange.user_id or None,
         granted=frozenset(exchange.granted) if exchange.granted is not None else None,
+        api_key_id=exchange.api_key_id or None,
     )
     images.keep(started.run_id)
     return started.run_id
 
 
+def _code_of(error: RunsError) -> str:
+    match error:
+        case InvalidInput():
+            return "invalid"
+        case SpendingLimitReached():
+            return "spending_limit"
+    return "unavailable"
+
+
 def _refuse(exchange: Exchange, error: RunsError) -> None:
+    _close(exchange, str(error), _code_of(error))
+
+
+def _close(exchange: Exchange, reason: str, code: str) -> None:
     exchange.status = Exchange.Status.REFUSED
-    exchange.error = str(error)
-    exchange.error_code = "invalid" if isinstance(error, InvalidInput) else "unavailable"
+    exchange.error, exchange.error_code = reason, code
     exchange.save(update_fields=["status", "error", "error_code"])
     live.exchange_changed(exchange.pk)

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 from chat.api.bodies import Body, complaint
 from chat.services.attachments import Upload
 from chat.services.sessions import KEY_CHARS
-from runs.storable import MAX_BODY_LEVELS, has_nul, is_too_deep
+from runs.storable import Unstorable, complaint_about, read_json
 
 SEQ_MAX = 2**31
 
@@ -65,20 +65,21 @@ _KINDS: dict[str, type[MessageFrame] | type[StopFrame] | type[ResumeFrame]] = {
 def read_frame(text: str) -> Inbound:
     """Raises `BadFrame`."""
     try:
-        value: Any = orjson.loads(text)
+        value: Any = read_json(text.encode(errors="surrogatepass"))
     except orjson.JSONDecodeError:
         raise BadFrame("not valid JSON") from None
+    except Unstorable as error:
+        raise BadFrame(str(error)) from None
     if not isinstance(value, dict):
         raise BadFrame("a frame is a JSON object")
-    if is_too_deep(value, MAX_BODY_LEVELS):
-        raise BadFrame("nested too deeply")
     if "type" not in value:
         raise BadFrame("type: field required")
     kind = _KINDS.get(value["type"]) if isinstance(value["type"], str) else None
     if kind is None:
         raise BadFrame(f"type: one of {', '.join(_KINDS)}")
-    if has_nul({name: part for name, part in value.items() if name != "attachments"}):
-        raise BadFrame("NUL characters are not allowed")
+    said = {name: part for name, part in value.items() if name != "attachments"}
+    if unstorable := complaint_about(said):
+        raise BadFrame(unstorable)
     try:
         return kind.model_validate(value)
     except ValidationError as error:

@@ -19,8 +19,10 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AuditHead
+from chat.live_settings import report as settings_report
 from project.lib.terminal import Terminal
 from project.version import VERSION
+from runs import operator_settings
 from runs.errors import ModelNotFound, RunsError
 from runs.graphs.registry import all_graphs
 from runs.log.validate import validate_run
@@ -63,6 +65,7 @@ class Examination:
 
     def findings(self) -> Iterator[Finding]:
         """In the order in which one depends on another."""
+        operator_settings.refresh()
         yield self._version()
         yield self._data_folder()
         yield self._disk_space()
@@ -81,7 +84,7 @@ class Examination:
         yield schema
         if not schema.is_ok:
             return
-        for question in (self._queue, self._log_chains, self._audit_chain):
+        for question in (self._live_settings, self._queue, self._log_chains, self._audit_chain):
             yield _or_failure(question)
         if settings.REDIS_URL:
             yield self._redis()
@@ -170,6 +173,10 @@ class Examination:
         except DatabaseError as error:
             problem = _first_line(error)
         return Finding("schema", not problem, problem or "all migrations applied")
+
+    def _live_settings(self) -> Finding:
+        problems = settings_report.problems()
+        return Finding("live settings", not problems, "; ".join(problems) or settings_report.note())
 
     def _queue(self) -> Finding:
         waiting, room = queue_depth(), settings.STARPORT_QUEUE

@@ -50,10 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--addr",
-        type=_address,
-        default="127.0.0.1:8080",
+        type=parse_address,
         metavar="HOST:PORT",
-        help="where to listen",
+        help="where to listen (default: the live setting server_addr, 127.0.0.1:8080)",
     )
     add("--data", metavar="DIR", help="where everything is kept (default: ./data)")
     add(
@@ -97,7 +96,7 @@ def apply(argv: Sequence[str], environ: MutableMapping[str, str]) -> None:
     _set(environ, "STARPORT_INSPECT", "false" if flags.no_inspect else None)
     _set(environ, "STARPORT_BOOTSTRAP", "false" if flags.no_bootstrap else None)
     if not environ.get("ALLOWED_HOSTS"):
-        environ["ALLOWED_HOSTS"] = ",".join(_hosts_of(flags.addr))
+        environ["ALLOWED_HOSTS"] = ",".join(hosts_of(flags.addr))
 
 
 def _apply_profile(flags: argparse.Namespace, environ: MutableMapping[str, str]) -> None:
@@ -154,10 +153,12 @@ def _apply_tls(flags: argparse.Namespace, environ: MutableMapping[str, str]) -> 
         environ["STARPORT_HTTPS"] = "true"
 
 
-def _hosts_of(address: Address) -> list[str]:
+def hosts_of(address: Address | None) -> list[str]:
     """Names under which a server at this address is called, unless ALLOWED_HOSTS says more."""
-    own = f"[{address.host}]" if ":" in address.host else address.host
     local = ["localhost", "127.0.0.1", "[::1]"]
+    if address is None:
+        return local
+    own = f"[{address.host}]" if ":" in address.host else address.host
     return local if address.is_wildcard or own in local else [*local, own]
 
 
@@ -166,7 +167,8 @@ def _set(environ: MutableMapping[str, str], name: str, value: object) -> None:
         environ[name] = str(value)
 
 
-def _address(text: str) -> Address:
+def parse_address(text: str) -> Address:
+    """Raises `argparse.ArgumentTypeError`."""
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]") or "0.0.0.0"  # noqa: S104 - ":8080" is every interface
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:

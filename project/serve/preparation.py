@@ -1,6 +1,7 @@
 """What has to be in order before a server may listen. Each step complains in one sentence."""
 
 import ssl
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,10 +13,15 @@ from django.db import connection
 
 from accounts.errors import InvalidValue
 from accounts.services.bootstrap import bootstrap_admin
+from chat.live_settings import current
+from chat.live_settings.file import SettingsFile
+from chat.live_settings.groups import General
+from project.serve.options import Address, hosts_of, parse_address
 from project.serve.servers import Certificate
+from runs import operator_settings
 from runs.errors import ModelNotFound, TriggersFileInvalid
 from runs.graphs.problems import GraphInvalid
-from runs.graphs.registry import register_files
+from runs.graphs.registry import built_in_graphs, keep_versions, register_files
 from runs.providers import registry
 from runs.triggers.file import apply_triggers_file
 
@@ -51,6 +57,7 @@ def refuse_unusable_certificate(certificate: Certificate) -> None:
 
 def configured_models() -> list[str]:
     """In wire form, the default first. Raises `NotReady`."""
+    operator_settings.refresh()  # a key that was entered in the admin is as good as a variable
     try:
         registry.check_configuration()
         return registry.configured_models()
@@ -68,12 +75,32 @@ def register_graphs_and_triggers() -> None:
     """Store what the files of `--graphs` and `config/triggers.yaml` say. Raises `NotReady`."""
     try:
         with _database_errors():
+            keep_versions(built_in_graphs().values())
             register_files()
             apply_triggers_file(settings.STARPORT_TRIGGERS_FILE)
     except (GraphInvalid, OSError, UnicodeDecodeError) as error:
         raise NotReady(f"a graph is refused: {error}") from error
     except TriggersFileInvalid as error:
         raise NotReady(str(error)) from None
+
+
+def read_settings_file() -> None:
+    """Make `config/agent.toml` count. A bad one is reported, and what it said before counts."""
+    with _database_errors():
+        SettingsFile(settings.STARPORT_SETTINGS_FILE).look()
+
+
+def chosen_address() -> Address:
+    """Where to listen by the live settings. Raises `NotReady`."""
+    with _database_errors():
+        chosen = current(General).server_addr
+    try:
+        address = parse_address(chosen)
+    except ArgumentTypeError as error:
+        raise NotReady(f"the setting server_addr cannot be used: {error}") from None
+    known = settings.ALLOWED_HOSTS
+    settings.ALLOWED_HOSTS = [*known, *(host for host in hosts_of(address) if host not in known)]
+    return address
 
 
 def bootstrap() -> str | None:

@@ -15,7 +15,13 @@ from typing import Any
 
 from django.conf import settings
 
+from chat.costs import recording
+from chat.cron.clock import clock as job_clock
+from chat.cron.firing import fire_due as fire_due_jobs
+from chat.cron.lifecycle import post_start_prompts
+from chat.live_settings.watching import keep_fresh, watch_settings_file
 from chat.services import turns
+from chat.telegram.service import keep_bot_running
 from project.lib.pool import in_database_thread
 from runs import dispatch, news, watching
 from runs.engine.service import SWEEP_SECONDS, Engine
@@ -26,7 +32,8 @@ from runs.providers.base import ProviderError
 from runs.services.draining import start_draining
 from runs.services.queue import sweep_expired
 from runs.services.redelivery import redeliver_pending
-from runs.triggers.clock import Clock, set_clock
+from runs.triggers.clock import clock as trigger_clock
+from runs.triggers.firing import fire_due as fire_due_triggers
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +54,7 @@ async def background_services() -> AsyncIterator[None]:
 async def engine() -> AsyncIterator[None]:
     """Executes runs in this process; under Celery the workers do."""
     if settings.STARPORT_EXECUTOR != "embedded":
-        async with _chore(_listen(None)), _chore(_sweep_for_workers()):
+        async with _chore(_listen(None)), _chore(_sweep_for_workers()), _chore(keep_fresh()):
             yield
         return
     engine = Engine(workers=settings.STARPORT_WORKERS, owner=_owner())
@@ -75,13 +82,15 @@ async def watch_rows() -> AsyncIterator[None]:
 @asynccontextmanager
 async def cron() -> AsyncIterator[None]:
     """Fires cron triggers in time, whoever executes the runs."""
-    clock = Clock()
-    set_clock(clock)
-    try:
-        async with _chore(clock.run()):
-            yield
-    finally:
-        set_clock(None)
+    async with _chore(trigger_clock.run(fire_due_triggers)):
+        yield
+
+
+@asynccontextmanager
+async def live_settings() -> AsyncIterator[None]:
+    """What an operator writes down while the program runs."""
+    async with _chore(watch_settings_file(settings.STARPORT_SETTINGS_FILE)):
+        yield
 
 
 @asynccontextmanager
@@ -91,8 +100,44 @@ async def conversations() -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def telegram() -> AsyncIterator[None]:
+    """Answers people in Telegram while the bot is switched on."""
+    async with _chore(keep_bot_running()):
+        yield
+
+
+@asynccontextmanager
+async def cron_jobs() -> AsyncIterator[None]:
+    """Runs prompts by time, and those of the start, whoever executes the runs."""
+    async with _chore(job_clock.run(fire_due_jobs)), _chore(_post_start_prompts()):
+        yield
+
+
+@asynccontextmanager
+async def accounts_of_usage() -> AsyncIterator[None]:
+    """Enters what runs used into the accounts, whoever executed them."""
+    bookkeeper = recording.Bookkeeper()
+    recording.set_bookkeeper(bookkeeper)
+    try:
+        async with _chore(bookkeeper.run()):
+            yield
+        await bookkeeper.look()  # at what ended while the engine drained
+    finally:
+        recording.set_bookkeeper(None)
+
+
 #: Started in this order and stopped in the reverse one.
-SERVICES: tuple[Service, ...] = (watch_rows, engine, cron, conversations)
+SERVICES: tuple[Service, ...] = (
+    live_settings,
+    watch_rows,
+    accounts_of_usage,
+    engine,
+    cron,
+    cron_jobs,
+    conversations,
+    telegram,
+)
 
 
 async def _listen(engine: Engine | None) -> None:
@@ -108,6 +153,13 @@ async def _warm_up_models() -> None:
         logger.warning("a model could not be loaded yet", extra={"reason": str(error)})
     except Exception:
         logger.exception("loading the models failed")
+
+
+async def _post_start_prompts() -> None:
+    try:
+        await in_database_thread(post_start_prompts)
+    except Exception:
+        logger.exception("the prompts at start could not be posted")
 
 
 async def _sweep_for_workers() -> None:

@@ -12,7 +12,7 @@ from runs.api import words
 from runs.errors import InvalidInput
 from runs.services.listing import RunFilter
 from runs.services.starting import Idempotency, StartRequest
-from runs.storable import MAX_BODY_LEVELS, NUL, is_too_deep
+from runs.storable import NUL, Unstorable, read_json
 
 LIST_DEFAULT, LIST_MAX = 50, 200
 EVENTS_DEFAULT, EVENTS_MAX = 200, 1_000
@@ -71,13 +71,14 @@ class Paging:
 def read_start(request: HttpRequest) -> tuple[StartRequest, Any]:
     """The run asked for, and the body as parsed JSON. The content type does not matter."""
     try:
-        body = orjson.loads(request.body)
+        body = read_json(request.body)
     except orjson.JSONDecodeError:
         raise InvalidInput("the request body is not valid JSON") from None
+    except Unstorable as error:
+        place = ".".join(map(str, error.place)) or "the request body"
+        raise InvalidInput(f"{place}: {error}", field=place) from None
     if not isinstance(body, dict):
         raise InvalidInput("the request body must be a JSON object")
-    if is_too_deep(body, MAX_BODY_LEVELS):
-        raise InvalidInput("the request body is nested too deeply")
     try:
         return StartRunBody.model_validate(body).as_request(), body
     except ValidationError as error:

@@ -27,7 +27,7 @@ _STREAM = (
     "Server-sent events. `status`: `{run_id, daemon_status, status}` at once and on every change. "
     "`event`: an event of the log, its seq as the id. `delta`: `{run_id, turn_id, text}`, only "
     "with `deltas=1` and without id. `done`: `{run_id, status, last_seq}`, then the stream ends. "
-    "`error`: `{error}`, then the stream ends. A comment every 15 seconds of silence."
+    "`error`: `{error}`, then the stream ends. A comment after 15 seconds of silence."
 )
 _REFUSALS = {
     400: "The request is malformed",

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import ClassVar
 
+from django.conf import settings
 from django.http import StreamingHttpResponse
 
 from accounts import capabilities
@@ -23,11 +24,8 @@ from runs.api.schema import describe_stream
 from runs.live import TextDelta
 from runs.log.events import StoredEvent
 from runs.services.listing import RunSummary, find_run, find_summary
-from runs.streams import HEARTBEAT_SECONDS, Item, follow_batches
+from runs.streams import Item, admission_seconds, follow_batches
 from runs.surface import ApiRequest, SurfaceView
-
-#: How long a stream may outlive the revocation of its key. A silent stream asks at its heartbeats.
-ADMISSION_SECONDS = 10.0
 
 _HEADERS = {
     "Content-Type": "text/event-stream",
@@ -86,7 +84,7 @@ class RunStream:
             batches = follow_batches(self._run.id, self._seq, deltas=deltas)
             async with aclosing(batches):
                 async for batch in batches:
-                    if not await self._may_go_on():
+                    if self._must_ask() and not await self._may_go_on():
                         yield self._error("the credential counts no more")
                         return
                     chunk = self._chunk_of(batch) if batch else await self._look_at_row()
@@ -98,10 +96,12 @@ class RunStream:
         finally:
             metrics.sse_clients.dec()
 
+    def _must_ask(self) -> bool:
+        """Every now and then, not every time."""
+        return time.monotonic() - self._admitted_at >= admission_seconds()
+
     async def _may_go_on(self) -> bool:
-        """Whether the caller would still be let in; asked every now and then, not every time."""
-        if time.monotonic() - self._admitted_at < ADMISSION_SECONDS:
-            return True
+        """Whether the caller would still be let in."""
         self._admitted_at = time.monotonic()
         return await in_database_thread(is_still_valid, self._caller)
 
@@ -133,7 +133,8 @@ class RunStream:
             return self._wait_for_its_end()
         self._run = run
         told = self._tell(Standing.of(run)) + self._done_if_nothing_is_left()
-        is_quiet = time.monotonic() - self._sent_at >= HEARTBEAT_SECONDS
+        silent_seconds = time.monotonic() - self._sent_at
+        is_quiet = silent_seconds >= settings.STARPORT_STREAM_HEARTBEAT_SECONDS
         return told or (frames.HEARTBEAT if is_quiet else b"")
 
     def _wait_for_its_end(self) -> bytes:

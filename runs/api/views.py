@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 from django.http import HttpResponse
-from django.urls import reverse
 
 from accounts import capabilities
 from runs.api import words
@@ -49,9 +48,10 @@ class RunsView(SurfaceView):
             actor=caller.actor,
             user_id=caller.user_id,
             granted=caller.capabilities,
+            api_key_id=caller.api_key_id,
             idempotency=read_idempotency(request, actor=caller.actor, body=body),
         )
-        headers = {"Location": reverse("api-v1-run", args=[started.run_id])}
+        headers = {"Location": f"{request.path}/{started.run_id}"}
         if started.is_replay:
             headers["Idempotency-Replayed"] = "true"
         answer = {"run_id": started.run_id, "daemon_status": words.QUEUED}

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from runs.engine.fork_effects import recorded_call
+from runs.engine.graph.races import refused_call
 from runs.engine.model_call import Answer, call_model
+from runs.engine.spending import LimitReached, Spender, check_call
 from runs.engine.start import Agent
 from runs.engine.tool_calls import CallContext, Waiting, run_call
 from runs.event_types import Payload
@@ -14,7 +16,7 @@ from runs.tools.base import Tool
 if TYPE_CHECKING:
     from runs.engine.execution import Execution
     from runs.engine.graph.scope import ScopedJournal
-    from runs.engine.graph.task import World
+    from runs.engine.graph.task import Task, World
     from runs.engine.journal import LiveJournal
     from runs.engine.state import AgentState
 
@@ -54,6 +56,10 @@ class LiveEffects:
         state = self._journal.state
         return recorded_call(state.forked, state.calls_made, tool, use, attempt)
 
+    async def spending(self) -> LimitReached | None:
+        run = self._execution.run
+        return await check_call(Spender.of(run.creator_id, run.api_key_id))
+
     async def boundary(self) -> bool:
         return await self._execution.boundary(self._journal)  # type: ignore[arg-type]
 
@@ -62,13 +68,20 @@ class GraphEffects(LiveEffects):
     """Of one agent among the nodes of a graph."""
 
     def __init__(
-        self, execution: "Execution", agent: Agent, journal: "ScopedJournal", world: "World"
+        self,
+        execution: "Execution",
+        agent: Agent,
+        journal: "ScopedJournal",
+        world: "World",
+        task: "Task",
     ) -> None:
         super().__init__(execution, agent, journal)
         self._world = world
+        self._task = task
 
     def _recorded(self, tool: Tool, use: ToolUse, attempt: int) -> Payload | None:
-        return self._world.recorded_call(tool, use, attempt)
+        recorded = self._world.recorded_call(tool, use, attempt)
+        return recorded or refused_call(self._task, tool, use, attempt)
 
     async def boundary(self) -> bool:
         """Mail is for the run, which reads it between steps; a node only stops for a drain."""

@@ -11,7 +11,7 @@ from runs.engine.programs import Program, program_of
 from runs.engine.tool_calls import Caller
 from runs.errors import LeaseLost, RunsError
 from runs.event_types import Payload, RunPaused, UserMessageAppended
-from runs.graphs.registry import get_version
+from runs.graphs.registry import get_version, version_in_memory
 from runs.log.append import MailWaiting, RunTail, Staged
 from runs.log.events import StoredEvent
 from runs.log.read import walk_events
@@ -70,7 +70,10 @@ class Execution:
         self._has_mail = True
 
     async def _execute(self) -> None:
-        graph = await in_database_thread(get_version, self.run.graph_id, self.run.version_hash)
+        version = (self.run.graph_id, self.run.version_hash)
+        graph = version_in_memory(*version)
+        if graph is None:  # hardly ever: a hop to a thread is what most runs can do without
+            graph = await in_database_thread(get_version, *version)
         program = program_of(self, graph)
         await self._open(program)
         if program.journal.tail.projection.head_seq == 0:

@@ -15,7 +15,6 @@ from runs.log.codec import encode
 from runs.providers.base import ToolUse
 from runs.tools.base import Tool
 
-EFFECTS = ("write", "external")
 NOT_REPEATED = "effect_in_fork"
 
 
@@ -73,7 +72,7 @@ def recorded_call(
         if "error" in call:
             return ToolCallFailed(use.call_id, call["error"], call["error_type"], 0, attempt, True)
         return ToolCallCompleted(use.call_id, call["result"], 0, attempt)
-    if tool.side_effects in EFFECTS:
+    if tool.has_effects:
         error = f"a fork repeats no effect, and its parent never called {tool.name} like this"
         return ToolCallFailed(use.call_id, error, NOT_REPEATED, 0, attempt, True)
     return None

@@ -70,6 +70,28 @@ class Journal(Protocol[StateT]):
         ...
 
 
+class ConcurrentJournal(Journal[StateT], Protocol[StateT]):
+    """A journal into which several branches of a graph record side by side, and its clock."""
+
+    async def commit_soon(self) -> None:
+        """Begin to make what is recorded durable."""
+        ...
+
+    async def turn(self, path: str) -> None:
+        """Wait until the execution of that path may go on to record.
+
+        Whoever has awaited something, so that others may have recorded, asks before it records
+        again. Live nobody has to wait; a replay has the others go first who did so then.
+        """
+        ...
+
+    def now_ns(self) -> int:
+        """Unix ns; in a replay the time of the recording."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
 class LiveJournal(Generic[StateT]):
     """The journal of a run that this process holds the lease of.
 
@@ -127,6 +149,15 @@ class LiveJournal(Generic[StateT]):
             self._submit()
         elif self.tail.staged_count >= MAX_AHEAD:
             await self.commit()
+
+    async def turn(self, path: str) -> None:
+        return
+
+    def now_ns(self) -> int:
+        return now_ns()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds))
 
     def _submit(self) -> None:
         if not self.tail.staged_count and not self._mail:

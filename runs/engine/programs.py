@@ -12,13 +12,14 @@ from runs.engine.budget import Spent
 from runs.engine.effects import GraphEffects, LiveEffects
 from runs.engine.fork_effects import recorded_call
 from runs.engine.graph.loop import GraphLoop
+from runs.engine.graph.races import refused_call
 from runs.engine.graph.scope import ScopedJournal
 from runs.engine.graph.state import GraphState
 from runs.engine.graph.task import Artifact, KeptArtifact, Task
 from runs.engine.journal import LiveJournal
 from runs.engine.start import Agent, build_agent, build_graph_started, build_run_started
 from runs.engine.state import AgentState
-from runs.engine.tool_calls import Caller
+from runs.engine.tool_calls import CallContext, Waiting, run_call
 from runs.errors import InvalidInput, WorkersLost
 from runs.event_types import (
     InputReceived,
@@ -131,7 +132,6 @@ class GraphProgram:
         self._graph = graph
         budget = execution.run.budget
         self._budget = Budget(**budget) if budget else Budget()
-        self._callers: dict[tuple[str, ...], Caller] = {}
 
     def open(self, tail: RunTail, events: Sequence[StoredEvent], writer: GroupCommitWriter) -> None:
         state = GraphState(self._graph)
@@ -170,15 +170,24 @@ class GraphProgram:
         log = self.journal.tail.projection
         return Spent(log.input_tokens, log.output_tokens, log.cost_usd)
 
-    def agent_effects(self, agent: Agent, journal: ScopedJournal) -> "GraphEffects":
-        return GraphEffects(self._execution, agent, journal, self)
+    def agent_effects(self, agent: Agent, journal: ScopedJournal, task: Task) -> "GraphEffects":
+        return GraphEffects(self._execution, agent, journal, self, task)
+
+    async def drive_agent(self, loop: AgentLoop, journal: ScopedJournal) -> None:
+        await loop.run()
 
     def recorded_call(self, tool: Tool, use: ToolUse, attempt: int) -> Payload | None:
         state = self.journal.state
         return recorded_call(state.forked, state.calls_made, tool, use, attempt)
 
-    async def caller(self, tool: Tool) -> Caller:
-        return await self._execution.caller(tool)
+    async def call_tool(
+        self, task: Task, tool: Tool, use: ToolUse, attempt: int
+    ) -> Payload | Waiting:
+        outcome = self.recorded_call(tool, use, attempt) or refused_call(task, tool, use, attempt)
+        if outcome is not None:
+            return outcome
+        caller = await self._execution.caller(tool)
+        return await run_call(tool, use, attempt, CallContext(caller, use.call_id, self.journal))
 
     async def find_graph(self, graph_id: str, version: str) -> Graph:
         if version:

@@ -29,8 +29,10 @@ from runs.providers.base import ModelRequest, ToolUse, Usage
 from runs.tools.base import WaitForInput
 
 if TYPE_CHECKING:
-    from runs.engine.replay import ReplayJournal
+    from runs.engine.journal import Journal
+    from runs.engine.replay_journal import ReplayJournal
     from runs.engine.start import Agent
+    from runs.engine.state import AgentState
 
 
 class Interrupted(Exception):
@@ -40,7 +42,7 @@ class Interrupted(Exception):
 class ReplayEffects:
     """Feeds the agent loop from a recording."""
 
-    def __init__(self, agent: "Agent", journal: "ReplayJournal") -> None:
+    def __init__(self, agent: "Agent", journal: "ReplayJournal[AgentState]") -> None:
         self._agent = agent
         self._journal = journal
         self._outcomes: dict[tuple[str, int], ToolCallCompleted | ToolCallFailed] = {}
@@ -73,7 +75,7 @@ class ReplayEffects:
                 UserMessageAppended() | RunPaused() | RunUnpaused() | RunResumed() | RunCancelled()
             ):
                 return True
-            case BudgetExceeded(limit="wall_clock"):
+            case BudgetExceeded(limit="wall_clock" | "spending"):
                 return True
             case RunFailed():
                 return isinstance(self._journal.state.last, BudgetExceeded)
@@ -124,10 +126,14 @@ class ReplayEffects:
                     Reasoning(payload.content, payload.signature, payload.redacted)
                 )
             elif isinstance(payload, AssistantMessageCompleted):
-                return _answer_of(payload, answer)
+                return answer_of(payload, answer)
             else:
                 break
         raise Interrupted
+
+    async def spending(self) -> None:
+        """What others spent at that time is in the recording, where it stopped the run."""
+        return
 
     async def call_tool(self, use: ToolUse, attempt: int) -> Payload | Waiting:
         key = (use.call_id, attempt)
@@ -148,7 +154,7 @@ class ReplayEffects:
             caller = Caller(
                 self._journal.report.run_id, "", None, frozenset(tool.permissions if tool else ())
             )
-            context = _ReplayContext(
+            context = ReplayContext(
                 caller, use.call_id, self._journal, self._side_effects[use.call_id]
             )
             outcome = await run_call(tool, use, attempt, context)
@@ -161,7 +167,7 @@ class ReplayEffects:
         return sorted(self._order[key] for key in keys if key in self._order)
 
 
-def _answer_of(payload: AssistantMessageCompleted, answer: Answer) -> Answer:
+def answer_of(payload: AssistantMessageCompleted, answer: Answer) -> Answer:
     answer.text = payload.text
     answer.stop_reason = payload.stop_reason
     answer.usage = Usage(
@@ -201,14 +207,14 @@ class _Turnstile:
             self._condition.notify_all()
 
 
-class _ReplayContext(CallContext):
+class ReplayContext(CallContext):
     """Hands a tool the side effects its call recorded."""
 
     def __init__(
         self,
         caller: Caller,
         call_id: str,
-        journal: "ReplayJournal",
+        journal: "Journal[Any]",
         recorded: list[SideEffectRecorded],
     ) -> None:
         super().__init__(caller, call_id, journal)

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from project.lib.clock import now_ns
 from project.lib.pool import in_database_thread
-from runs import metrics
+from runs import metrics, operator_settings
 from runs.engine.execution import Execution
 from runs.live import NUDGE, hub
 from runs.log.writer import GroupCommitWriter
@@ -27,6 +27,10 @@ HEARTBEAT_SECONDS = 5.0
 #: How often runs that other processes queued, cancelled or sent mail to are looked for. News from
 #: this process, and over Redis from others, does not wait for it.
 WATCH_SECONDS = 0.5
+#: How long a nearly full engine waits for more places to come free, so that one claim fills them.
+GATHER_SECONDS = 0.001
+#: Nearly full is when less than this part of the places is free; a small engine never waits.
+GATHER_BELOW = 1 / 8
 #: How often leases of workers that went silent are looked for.
 SWEEP_SECONDS = 2.0
 #: How often records that have served their time are deleted.
@@ -59,9 +63,15 @@ class Engine:
 
             self._mcp = get_servers()
             await self._mcp.start()
+        await in_database_thread(operator_settings.refresh)
         self.writer.start()
         metrics.workers.set(self.workers)
-        chores = [self._keep_leases(), self._watch(), self._wake_sleepers()]
+        chores = [
+            self._keep_leases(),
+            self._watch(),
+            self._wake_sleepers(),
+            self._follow_settings(),
+        ]
         if claims:
             freed = await in_database_thread(queue.void_leases_of, self.owner)
             if freed:
@@ -78,7 +88,9 @@ class Engine:
 
     def wake(self) -> None:
         """A run became pending."""
-        self._call(self._wake.set)
+        # A full engine looks by itself as soon as a run ends, and so does one that was just told.
+        if len(self._tasks) < self.workers and not self._wake.is_set():
+            self._call(self._wake.set)
 
     def drop(self, run_id: str) -> None:
         """A run was cancelled: stop executing it."""
@@ -130,18 +142,24 @@ class Engine:
     async def _claim(self) -> None:
         """Lease and start pending runs whenever there is room; never ends by itself."""
         while not self._is_draining:
+            if 0 < self._free < self.workers * GATHER_BELOW:
+                # Runs that commit together end together.
+                await asyncio.sleep(GATHER_SECONDS)
             self._wake.clear()
             try:
                 await self._claim_once()
             except Exception:
                 logger.exception("claiming runs failed")
-            try:
-                await asyncio.wait_for(self._wake.wait(), WATCH_SECONDS)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_SECONDS):
+                    await self._wake.wait()
+
+    @property
+    def _free(self) -> int:
+        return self.workers - len(self._tasks)
 
     async def _claim_once(self) -> None:
-        free = self.workers - len(self._tasks)
+        free = self._free
         if free <= 0:
             return
         if time.monotonic() - self._swept_at > SWEEP_SECONDS:
@@ -185,6 +203,15 @@ class Engine:
             except Exception:
                 logger.exception("forgetting old records failed")
             await asyncio.sleep(RETENTION_SECONDS)
+
+    async def _follow_settings(self) -> None:
+        """What an operator changes in any process acts here within a second."""
+        while True:
+            await asyncio.sleep(operator_settings.REFRESH_SECONDS)
+            try:
+                await in_database_thread(operator_settings.refresh)
+            except Exception:
+                logger.exception("reading the live settings failed")
 
     async def _wake_sleepers(self) -> None:
         """Queue runs when their timer or deadline passes, whoever put them to sleep."""

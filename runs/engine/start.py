@@ -9,6 +9,7 @@ from typing import Any
 from blake3 import blake3
 from django.conf import settings
 
+from runs import operator_settings
 from runs.engine.opening import history_of, prompt_images, with_options
 from runs.engine.output import schema_instruction
 from runs.engine.prompt import PromptFrame, canonical_json
@@ -79,7 +80,9 @@ def build_agent(
     values = graph.state.with_defaults(values)
     config = with_options(config, values)
     config = _with_system(config, _rendered(config.system, values, "system"))
-    client = _client(config.model or model, tuple(settings.MODEL_NAMES))
+    client = _client(
+        config.model or model, tuple(settings.MODEL_NAMES), operator_settings.now().providers
+    )
     tools = _resolve_tools(config.tools)
     frame, schemas = _describe(config, client, tools)
     limits = (config.budget or Budget()).tightest(Budget(**budget) if budget else None)
@@ -115,8 +118,10 @@ def _with_system(config: AgentConfig, system: str) -> AgentConfig:
 
 
 @functools.lru_cache(maxsize=256)
-def _client(name: str, configured: tuple[str, ...]) -> ModelClient:
-    """Finding a client walks the environment; every run asks. `configured` is part of the key."""
+def _client(
+    name: str, configured: tuple[str, ...], providers: tuple[tuple[str, str], ...]
+) -> ModelClient:
+    """Finding a client walks the environment; every run asks. What it depends on is in the key."""
     return get_client(name)
 
 

@@ -13,7 +13,7 @@ from runs.errors import InvalidRequest
 from runs.services.approvals import ApprovalFilter
 from runs.services.history import HistoryFilter, TriggerSource
 from runs.services.mutations import Mutation
-from runs.storable import MAX_BODY_LEVELS, NUL, is_too_deep
+from runs.storable import NUL, Unstorable, read_json
 
 LIST_DEFAULT, LIST_MAX = 100, 1_000
 #: Databases count rows in 64 bits; no list is that long.
@@ -179,15 +179,20 @@ def read_body(request: HttpRequest, model: type[ModelT]) -> tuple[ModelT, dict[s
     """The body as `model`, and as it was sent. The content type does not matter."""
     if not request.body.strip():
         raise InvalidRequest([{**MISSING, "loc": ["body"], "input": None}])
-    try:
-        sent = orjson.loads(request.body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest([_not_json(error)]) from None
-    if is_too_deep(sent, MAX_BODY_LEVELS):
-        raise complaint("value_error", "nested too deeply", "body")
+    sent = read_sent(request)
     if not isinstance(sent, dict):
         raise InvalidRequest([{**_NOT_AN_OBJECT, "loc": ["body"], "input": sent}])
     return _validated(model, sent, "body"), sent
+
+
+def read_sent(request: HttpRequest) -> Any:
+    """The body as it was sent, whatever it is."""
+    try:
+        return read_json(request.body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest([_not_json(error)]) from None
+    except Unstorable as error:
+        raise complaint("value_error", str(error), "body", *error.place) from None
 
 
 def read_optional_body(request: HttpRequest, model: type[ModelT]) -> ModelT:
@@ -205,7 +210,7 @@ def read_parameters(request: HttpRequest, model: type[ModelT]) -> ModelT:
     return _validated(model, dict(request.GET.items()), "query")
 
 
-def complaint(kind: str, message: str, *location: str, sent: Any = None) -> InvalidRequest:
+def complaint(kind: str, message: str, *location: str | int, sent: Any = None) -> InvalidRequest:
     """One complaint that only we could find."""
     return InvalidRequest([{"type": kind, "loc": list(location), "msg": message, "input": sent}])
 

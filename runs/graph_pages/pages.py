@@ -17,14 +17,13 @@ from runs.graph_pages.documents import as_yaml
 from runs.graph_pages.drawing import Drawing, draw
 from runs.graphs.documents import Graph, parse_graph
 from runs.graphs.problems import GraphInvalid, Problem
-from runs.graphs.registry import FROM_FILE, built_in_graphs
+from runs.graphs.registry import BUILT_IN, FROM_FILE, built_in_graphs
 from runs.inspector.detail import name_actors
 from runs.inspector.formats import count
 from runs.inspector.pages import ADMIN, graph_url
 from runs.inspector.payloads import colour, colour_yaml, pretty
 from runs.models import GraphVersion, Run, RunQuerySet
 
-BUILT_IN = "built-in"
 RUNS_SHOWN = 15
 #: Runs of a graph are looked for among so many: no index leads to all of them.
 RECENT_RUNS = 10_000
@@ -85,7 +84,8 @@ def list_context(caller: Principal) -> dict[str, Any]:
     runs = Counter(dict(recent.annotate(count=Count("id"))))
     rows = [_built_in_row(graph, runs) for graph in built_in_graphs().values()]
     newest: dict[str, GraphVersion] = {}
-    for stored in GraphVersion.objects.order_by("is_current", "registered_at"):
+    others = GraphVersion.objects.exclude(graph_id__in=built_in_graphs())
+    for stored in others.order_by("is_current", "registered_at"):
         newest[stored.graph_id] = stored  # the current one comes last
     rows += [_row(stored, runs) for stored in newest.values()]
     return {
@@ -159,6 +159,7 @@ def _versions(
             is_shown=item.hash == shown.hash,
         )
         for item in stored
+        if built_in is None or item.hash != built_in.hash
     ]
     if built_in is None:
         return rows

@@ -1,11 +1,12 @@
 """The graphs that runs can be started on, and every version that a run may still be bound to.
 
 Built-in graphs come with the program. All others are documents in the database: registered from
-the folders of `--graphs` when a server starts, and from the admin. A version is never changed.
+the folders of `--graphs` when a server starts, and from the admin. A version is never changed, and
+those of built-in graphs are kept as well: another release of the program has others.
 """
 
-import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from runs.models import GraphVersion
 
 BUILT_IN_MAX_TURNS = 32
 LIBRARY = Path(__file__).parent.parent / "library"
+BUILT_IN = "built-in"
 FROM_FILE = "file:"
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -108,19 +110,19 @@ def get_graph(graph_id: str) -> Graph:
 
 
 def get_version(graph_id: str, graph_hash: str) -> Graph:
-    """The version a run was bound to, or the built-in graph that has replaced it since.
-
-    Raises `GraphNotFound`.
-    """
+    """The version that a run is bound to. Raises `GraphNotFound`."""
     built_in = built_in_graphs().get(graph_id)
     if built_in is not None and built_in.hash == graph_hash:
-        return built_in
+        return _kept(graph_id, graph_hash, built_in)
     stored = _stored_version(graph_id, graph_hash)
     if stored is not None:
         return stored
-    if built_in is not None:
-        return built_in
     raise GraphNotFound(f"there is no version {graph_hash[:12]} of graph {graph_id!r}")
+
+
+def version_in_memory(graph_id: str, graph_hash: str) -> Graph | None:
+    """`get_version` as far as this process has found it before; asks nobody and never waits."""
+    return _parsed.get((graph_id, graph_hash))
 
 
 def all_graphs() -> list[Graph]:
@@ -130,11 +132,20 @@ def all_graphs() -> list[Graph]:
     return sorted([*built_in_graphs().values(), *stored], key=lambda graph: graph.id)
 
 
-@functools.cache
+@cache
 def built_in_graphs() -> dict[str, Graph]:
-    graphs = [parse_graph(_AGENT), parse_graph(_CHAT), parse_graph(_COMPACT)]
+    graphs = [parse_graph(_AGENT), parse_graph(_CHAT), parse_graph(_COMPACT), *_offered]
     graphs += [_load(path) for path in sorted(LIBRARY.glob("*.yaml"))]
     return {graph.id: graph for graph in graphs}
+
+
+_offered: list[Graph] = []
+
+
+def offer_graph(document: dict[str, Any]) -> None:
+    """For apps above, from their `ready()`: a graph that is built in as well."""
+    _offered.append(parse_graph(document))
+    built_in_graphs.cache_clear()
 
 
 # A version never changes, so what was parsed once stays right.
@@ -153,7 +164,10 @@ def _stored_version(graph_id: str, graph_hash: str) -> Graph | None:
     )
     if document is None:
         return None
-    graph = parse_graph(document)
+    return _kept(graph_id, graph_hash, parse_graph(document))
+
+
+def _kept(graph_id: str, graph_hash: str, graph: Graph) -> Graph:
     if len(_parsed) >= _PARSED_LIMIT:
         _parsed.clear()
     _parsed[(graph_id, graph_hash)] = graph
@@ -172,9 +186,49 @@ def register(document: Any, *, source: str, actor: str) -> Graph:
     if graph.id in built_in_graphs():
         problem = Problem("/id", "a built-in graph has this id", actual=repr(graph.id))
         raise GraphInvalid([problem])
+    _refuse_racing_effects(graph, _find_current)
     with write_transaction():
         _make_current(graph, source, actor)
     return graph
+
+
+def _refuse_racing_effects(
+    graph: Graph, find: Callable[[str], Graph | None], source: str = ""
+) -> None:
+    # Not at the top: among the tools that it asks about is one that starts runs of graphs.
+    from runs.graphs.effects import race_problems
+
+    if problems := list(race_problems(graph, find)):
+        raise GraphInvalid(problems, source=source)
+
+
+def _find_current(graph_id: str) -> Graph | None:
+    try:
+        return get_graph(graph_id)
+    except (GraphNotFound, GraphInvalid):
+        return None  # whoever runs it says so
+
+
+def keep_versions(graphs: Iterable[Graph]) -> None:
+    """Keep these versions of built-in graphs for runs that outlive this release of the program.
+
+    None of them is current: which one is, the program itself says.
+    """
+    known = set(GraphVersion.objects.filter(source=BUILT_IN).values_list("graph_id", "hash"))
+    GraphVersion.objects.bulk_create(
+        [
+            GraphVersion(
+                graph_id=graph.id,
+                hash=graph.hash,
+                document=graph.document,
+                source=BUILT_IN,
+                is_current=False,
+            )
+            for graph in graphs
+            if (graph.id, graph.hash) not in known
+        ],
+        ignore_conflicts=True,  # servers that start together
+    )
 
 
 def retire(graph_id: str, *, actor: str) -> None:
@@ -199,6 +253,8 @@ def register_files() -> list[Graph]:
             problem = Problem("/id", "another graph has this id", actual=repr(graph.id))
             raise GraphInvalid([problem], source=path.name)
         found[graph.id] = (graph, f"{FROM_FILE}{path.name}")
+    for graph, source in found.values():
+        _refuse_racing_effects(graph, partial(_find_among, found), source.removeprefix(FROM_FILE))
     if not settings.STARPORT_GRAPHS:
         return []
     with write_transaction():
@@ -208,6 +264,11 @@ def register_files() -> list[Graph]:
         for graph, source in found.values():
             _make_current(graph, source, "serve")
     return [graph for graph, _ in found.values()]
+
+
+def _find_among(found: dict[str, tuple[Graph, str]], graph_id: str) -> Graph | None:
+    """What will be current once these are registered."""
+    return found[graph_id][0] if graph_id in found else _find_current(graph_id)
 
 
 def _make_current(graph: Graph, source: str, actor: str) -> None:

@@ -38,6 +38,11 @@ class Parallel(Strict):
     strategy: str = Field("all", pattern=r"^(all|any|race|quorum:[1-9][0-9]{0,3})$")
     allow_effects: bool = False  # any and race may leave writes of losers behind
 
+    @property
+    def forbids_effects(self) -> bool:
+        """Whether no branch may leave anything behind: one wins, what others did would stay."""
+        return self.strategy in ("any", "race") and not self.allow_effects
+
 
 class Retry(Strict):
     """Wait, then go to `target`. After a failure the wait doubles each time."""

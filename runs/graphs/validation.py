@@ -15,12 +15,9 @@ from runs.graphs.presets import as_agent
 from runs.graphs.problems import Problem, pointer
 from runs.graphs.rules import Goto, Interrupt, Parallel, Retry
 from runs.graphs.state_schema import GOAL, is_default_fit
-from runs.tools.registry import get_registry
 
 if TYPE_CHECKING:
     from runs.graphs.documents import Document, Graph, Node
-
-_EFFECTS = ("write", "external")
 
 
 def problems_of(graph: "Graph", parsed: "Document") -> list[Problem]:
@@ -107,14 +104,6 @@ def _parallel_problems(graph: "Graph", block: Parallel, place: str) -> Iterator[
             expected=f"quorum:1 to quorum:{len(block.targets)}",
             actual=block.strategy,
         )
-    if name in ("any", "race") and not block.allow_effects:
-        for number, target in enumerate(block.targets):
-            if target in graph.nodes and _has_effects(graph.nodes[target]):
-                yield Problem(
-                    f"{place}/targets/{number}",
-                    f"a branch of {name!r} that loses may have had its effect already",
-                    hint="Use the strategy all, or say allow_effects: true.",
-                )
 
 
 def _branch_problems(graph: "Graph", target: str, place: str) -> Iterator[Problem]:
@@ -127,17 +116,6 @@ def _branch_problems(graph: "Graph", target: str, place: str) -> Iterator[Proble
     if isinstance(node.config, InterruptConfig) and node.config.timeout_goto is not None:
         hint = "Use on_timeout: halt, and a rule for the failure if need be."
         yield Problem(place, "a branch cannot jump when its time is up", hint=hint)
-
-
-def _has_effects(node: "Node") -> bool:
-    if isinstance(node.config, WriteArtifactConfig):
-        return True
-    if not isinstance(node.config, ToolConfig):
-        return False
-    try:
-        return get_registry().resolve(node.config.tool).side_effects in _EFFECTS
-    except LookupError:
-        return False  # a tool that is not there yet, of an MCP server for instance
 
 
 def _node_problems(graph: "Graph") -> Iterator[Problem]:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from project.lib.clock import now_ns
 from project.lib.ids import new_ulid
+from project.lib.sql import Row
 from runs import artifacts
 from runs.errors import LeaseLost, RunAlreadyFinished
 from runs.event_types import Payload, RunCancelled, RunCompleted, RunFailed
@@ -28,7 +29,6 @@ from runs.log.statements import (
     PROGRESS,
     RELEASE,
     HeadUpdate,
-    Row,
     insert_events,
     insert_external,
 )
@@ -40,9 +40,12 @@ INLINE_LIMIT = 64 * 1024
 _read = {update: attrgetter(*update.columns) for update in (PROGRESS, MILESTONE, RELEASE, COMPLETE)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Staged:
-    """Events ready to commit, with the head they follow and the row update they imply."""
+    """Events ready to commit, with the head they follow and the row update they imply.
+
+    Never changed. Like `StoredEvent` not frozen, which every append would pay.
+    """
 
     run_id: str
     lease_token: str
@@ -203,13 +206,12 @@ def commit(batch: Iterable[Staged]) -> None:
     for item in staged:
         for event in item.events:
             rows.append(_row(event, external))
-    with connection.cursor() as cursor:
-        for update, values in updates.items():
-            if update.execute(cursor, values) != len(values):
-                raise _refusal(staged)
-        insert_events(cursor, rows)
-        if external:
-            insert_external(cursor, external)
+    for update, values in updates.items():
+        if update.execute(values) != len(values):
+            raise _refusal(staged)
+    insert_events(rows)
+    if external:
+        insert_external(external)
     if updates.keys() != {PROGRESS}:
         transaction.on_commit(milestones.note)
 

@@ -2,15 +2,17 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from django.db import connection
 from django.db.models import F
 
+from project.lib.sql import fetch_all, fetch_one
 from runs import artifacts
 from runs.log.events import StoredEvent
 from runs.models import Event, ExternalPayload, Redaction
 
 _COLUMNS = "seq, prev_hash, ts, kind, payload, hash"
-_EVENTS = Event._meta.db_table
+_FROM_RUN = f"SELECT {_COLUMNS} FROM {Event._meta.db_table} WHERE run_id = %s"  # noqa: S608
+_PAGE_AFTER = f"{_FROM_RUN} AND seq > %s ORDER BY seq LIMIT %s"
+_LAST = f"{_FROM_RUN} ORDER BY seq DESC LIMIT 1"
 
 #: Events read at a time when a whole log is walked.
 PAGE = 1_000
@@ -18,13 +20,7 @@ PAGE = 1_000
 
 def read_events(run_id: str, *, after: int = 0, limit: int = PAGE) -> list[StoredEvent]:
     """Up to `limit` events with seq > `after`, ascending. Unknown runs have none."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {_COLUMNS} FROM {_EVENTS}"  # noqa: S608
-            " WHERE run_id = %s AND seq > %s ORDER BY seq LIMIT %s",
-            [run_id, after, limit],
-        )
-        rows = cursor.fetchall()
+    rows = fetch_all(_PAGE_AFTER, [run_id, after, limit])
     events = [_event(run_id, row) for row in rows]
     if any(event.payload is None for event in events):
         events = _with_external(events)
@@ -33,13 +29,7 @@ def read_events(run_id: str, *, after: int = 0, limit: int = PAGE) -> list[Store
 
 def read_last(run_id: str) -> StoredEvent | None:
     """The newest event."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {_COLUMNS} FROM {_EVENTS}"  # noqa: S608
-            " WHERE run_id = %s ORDER BY seq DESC LIMIT 1",
-            [run_id],
-        )
-        row = cursor.fetchone()
+    row = fetch_one(_LAST, [run_id])
     return None if row is None else _event(run_id, row)
 
 
@@ -51,6 +41,16 @@ def read_heads(run_ids: Collection[str]) -> dict[str, StoredEvent]:
     if any(event.payload is None for event in events):
         events = _with_external(events)
     return {event.run_id: event for event in events}
+
+
+def read_kinds(run_ids: Collection[str], kinds: Collection[int]) -> list[StoredEvent]:
+    """The events of some kinds of several runs, each run's in order."""
+    found = Event.objects.filter(run_id__in=run_ids, kind__in=kinds).order_by("run_id", "seq")
+    columns = ("run_id", *_COLUMNS.split(", "))
+    events = [_event(run_id, row) for run_id, *row in found.values_list(*columns)]
+    if any(event.payload is None for event in events):
+        events = _with_external(events)
+    return events
 
 
 def walk_events(run_id: str, *, after: int = 0) -> Iterator[StoredEvent]:

@@ -7,18 +7,22 @@ from typing import Any
 
 from django.conf import settings
 
+from runs import operator_settings
 from runs.event_types import Payload
 
 REPLACEMENT = "[redacted]"
 
-# Shapes that are secrets wherever they turn up. Settings may add more (STARPORT_REDACT).
+# Shapes that are secrets wherever they turn up. STARPORT_REDACT and live settings add more, and
+# these can be switched off in live settings.
 BUILT_IN_PATTERNS = (
     r"sk-(?:ant-|proj-|or-)?[A-Za-z0-9_-]{20,}",  # OpenAI, Anthropic, OpenRouter keys
     r"sp_live_[0-9a-f]{40}",  # our own API keys
     r"AKIA[0-9A-Z]{16}",  # AWS access key ids
     r"gh[pousr]_[A-Za-z0-9]{36,}",  # GitHub tokens
+    r"github_pat_[A-Za-z0-9_]{22,}",
     r"xox[abprs]-[A-Za-z0-9-]{10,}",  # Slack tokens
     r"AIza[0-9A-Za-z_-]{35}",  # Google API keys
+    r"[0-9]{8,12}:AA[A-Za-z0-9_-]{33}",  # tokens of Telegram bots
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
 )
 
@@ -34,7 +38,8 @@ def redact_payload(payload: Payload, encoded: bytes) -> Payload | None:
     the common case. Only for our own patterns, which are ASCII: in bytes an operator's `\w` knows
     no umlaut, and `^` and `$` find no value's edge.
     """
-    if not _operator_patterns() and _BUILT_IN_BYTES.search(encoded) is None:
+    further = _operator_patterns() or operator_settings.now().patterns
+    if not further and _BUILT_IN_BYTES.search(encoded) is None:
         return None
     changes = {
         item.name: redact_value(getattr(payload, item.name)) for item in dataclasses.fields(payload)
@@ -45,7 +50,9 @@ def redact_payload(payload: Payload, encoded: bytes) -> Payload | None:
 
 def redact_text(text: str) -> str:
     """`text` with every known secret replaced."""
-    for pattern in (_BUILT_IN, *_operator_patterns()):
+    live = operator_settings.now()
+    built_in = (_BUILT_IN,) if live.has_built_in_patterns else ()
+    for pattern in (*built_in, *_operator_patterns(), *live.patterns):
         text = pattern.sub(REPLACEMENT, text)
     return text
 

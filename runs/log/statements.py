@@ -1,19 +1,16 @@
 """The two statements of an append: move the heads of runs, insert their events.
 
-On SQLite a batch goes in with few statements of many rows. Python's `sqlite3` gives up the
-interpreter lock at every row of `executemany` and then waits for it, up to a switch interval each
-time, while the event loop is busy: a batch of 32 took 14 ms that way, and takes 4 ms this way.
-PostgreSQL gets one statement per row, which psycopg sends as one pipeline.
+On SQLite a batch of either is a few statements of many rows; `project.lib.sql.insert` says why.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import chain
-from typing import Any
 
 from django.db import connection
-from django.db.backends.utils import CursorWrapper
 
+from project.lib import sql
+from project.lib.sql import Row
 from runs.models import Event, ExternalPayload, MailboxItem, Run
 
 EVENTS = Event._meta.db_table
@@ -21,15 +18,9 @@ RUNS = Run._meta.db_table
 _EXTERNAL = ExternalPayload._meta.db_table
 _MAIL = MailboxItem._meta.db_table
 
-Row = tuple[Any, ...]
-
 _EVENT_COLUMNS = ("run_id", "seq", "prev_hash", "ts", "kind", "payload", "hash")
-_INSERT = f"INSERT INTO {EVENTS} ({', '.join(_EVENT_COLUMNS)}) VALUES "  # noqa: S608
-_INSERT_EXTERNAL = f"INSERT INTO {_EXTERNAL} (run_id, seq, digest, size) VALUES (%s, %s, %s, %s)"  # noqa: S608
+_EXTERNAL_COLUMNS = ("run_id", "seq", "digest", "size")
 _FENCE = ("id", "head_seq", "lease_token")
-
-#: Rows per statement. Few sizes, so that each is prepared once and then found in the cache.
-_SIZES = (32, 8, 4, 2, 1)
 
 
 class HeadUpdate:
@@ -43,15 +34,13 @@ class HeadUpdate:
         fence = " AND ".join(f"{column} = %s" for column in _FENCE)
         self._one = self._statement(assignments, "", fence)
 
-    def execute(self, cursor: CursorWrapper, rows: Sequence[Row]) -> int:
+    def execute(self, rows: Sequence[Row]) -> int:
         """Each row: the values of `columns`, then id, head and lease. How many runs matched."""
         if connection.vendor != "sqlite":
-            cursor.executemany(self._one, rows)
-            return int(cursor.rowcount)
+            return sql.execute_each(self._one, rows)
         matched = 0
-        for some in _parts(rows):
-            cursor.execute(self._many(len(some)), list(chain.from_iterable(some)))
-            matched += cursor.rowcount
+        for some in sql.in_parts(rows):
+            matched += sql.execute(self._many(len(some)), list(chain.from_iterable(some)))
         return matched
 
     @cache  # noqa: B019 - its few instances live as long as the module
@@ -66,7 +55,7 @@ class HeadUpdate:
             f"{RUNS}.{column} = {name}"
             for column, name in zip(_FENCE, names[len(self.columns) :], strict=True)
         )
-        return self._statement(assignments, f" FROM ({_values(len(names), count)}) AS v", fence)
+        return self._statement(assignments, f" FROM ({sql.values(len(names), count)}) AS v", fence)
 
     def _statement(self, assignments: str, source: str, fence: str) -> str:
         return (
@@ -97,34 +86,11 @@ COMPLETE = HeadUpdate(
 )
 
 
-def insert_events(cursor: CursorWrapper, rows: Sequence[Row]) -> None:
+def insert_events(rows: Sequence[Row]) -> None:
     """Each row: run id, seq, previous hash, time, kind, payload, hash."""
-    if connection.vendor != "sqlite":
-        cursor.executemany(_insertion(1), rows)
-        return
-    for some in _parts(rows):
-        cursor.execute(_insertion(len(some)), list(chain.from_iterable(some)))
+    sql.insert(EVENTS, _EVENT_COLUMNS, rows)
 
 
-def insert_external(cursor: CursorWrapper, rows: Sequence[Row]) -> None:
+def insert_external(rows: Sequence[Row]) -> None:
     """References to payloads in the artifact store: run id, seq, digest, size."""
-    cursor.executemany(_INSERT_EXTERNAL, rows)
-
-
-@cache
-def _insertion(count: int) -> str:
-    return _INSERT + _values(len(_EVENT_COLUMNS), count).removeprefix("VALUES ")
-
-
-def _values(columns: int, count: int) -> str:
-    row = f"({', '.join(['%s'] * columns)})"
-    return f"VALUES {', '.join([row] * count)}"
-
-
-def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """`rows` in pieces of the sizes that have a prepared statement."""
-    at = 0
-    for size in _SIZES:
-        while len(rows) - at >= size:
-            yield rows[at : at + size]
-            at += size
+    sql.insert(_EXTERNAL, _EXTERNAL_COLUMNS, rows)

@@ -7,6 +7,8 @@ from django.core.management.base import CommandError
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
+from runs import operator_settings
+
 
 def require_database() -> None:
     """Raises `CommandError` when there is none, or one of another version."""
@@ -14,6 +16,7 @@ def require_database() -> None:
         raise CommandError(f"there is no database in {settings.DATA_DIR}; `serve` creates one")
     if problem := schema_problem():
         raise CommandError(problem)
+    operator_settings.refresh()
 
 
 def database_exists() -> bool:

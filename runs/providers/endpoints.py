@@ -7,6 +7,8 @@ from functools import lru_cache
 
 from django.conf import settings
 
+from runs import operator_settings
+
 #: What is written into RunStarted as the provider's API version.
 API_VERSIONS = {
     "openai": "v1",
@@ -53,8 +55,14 @@ def what_is_missing(provider_id: str) -> str:
     return _VARIABLES[provider_id]
 
 
+def _setting(name: str) -> str:
+    """What an operator set while the program runs, else what the environment says."""
+    live = operator_settings.now().provider_setting(name)
+    return str(getattr(settings, name)) if live is None else live
+
+
 def _openai() -> Endpoint | None:
-    base_url, key = settings.OPENAI_BASE_URL or OPENAI_URL, settings.OPENAI_API_KEY
+    base_url, key = _setting("OPENAI_BASE_URL") or OPENAI_URL, _setting("OPENAI_API_KEY")
     # A server of one's own often wants no key.
     if not key and base_url == OPENAI_URL:
         return None
@@ -62,18 +70,19 @@ def _openai() -> Endpoint | None:
 
 
 def _anthropic() -> Endpoint | None:
-    key = settings.ANTHROPIC_API_KEY
-    return Endpoint("anthropic", settings.ANTHROPIC_BASE_URL or ANTHROPIC_URL, key) if key else None
+    key = _setting("ANTHROPIC_API_KEY")
+    base_url = _setting("ANTHROPIC_BASE_URL") or ANTHROPIC_URL
+    return Endpoint("anthropic", base_url, key) if key else None
 
 
 def _google() -> Endpoint | None:
-    key = settings.GOOGLE_API_KEY
-    return Endpoint("google", settings.GOOGLE_GEMINI_BASE_URL, key) if key else None
+    key = _setting("GOOGLE_API_KEY")
+    return Endpoint("google", _setting("GOOGLE_GEMINI_BASE_URL"), key) if key else None
 
 
 def _openrouter() -> Endpoint | None:
-    key = settings.OPENROUTER_API_KEY
-    base_url = settings.OPENROUTER_BASE_URL or OPENROUTER_URL
+    key = _setting("OPENROUTER_API_KEY")
+    base_url = _setting("OPENROUTER_BASE_URL") or OPENROUTER_URL
     return Endpoint("openrouter", base_url, key) if key else None
 
 
@@ -89,9 +98,9 @@ def _bedrock() -> Endpoint | None:
 
 def _ollama() -> Endpoint | None:
     base_url = ollama_url()
-    if not settings.OLLAMA_BASE_URL and not ollama_models(base_url):
+    if not _setting("OLLAMA_BASE_URL") and not ollama_models(base_url):
         return None
-    return Endpoint("ollama", f"{base_url}/v1", settings.OLLAMA_API_KEY or "none")
+    return Endpoint("ollama", f"{base_url}/v1", _setting("OLLAMA_API_KEY") or "none")
 
 
 _FINDERS: dict[str, Callable[[], Endpoint | None]] = {
@@ -114,7 +123,7 @@ _VARIABLES = {
 
 def ollama_url() -> str:
     """Ollama's address without `/v1`: OLLAMA_HOST may be a bare `host:port`."""
-    url: str = settings.OLLAMA_BASE_URL or _OLLAMA_DEFAULT_URL
+    url = _setting("OLLAMA_BASE_URL") or _OLLAMA_DEFAULT_URL
     if "://" not in url:
         url = f"http://{url}"
     return url.rstrip("/").removesuffix("/v1")

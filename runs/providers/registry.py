@@ -23,6 +23,8 @@ _DEFAULT_MODELS = {
     "openrouter": "anthropic/claude-sonnet-5.5",
     "bedrock": "global.anthropic.claude-sonnet-5-5",
 }
+#: Other names of providers, by which clients of the gateway know them.
+_ALIASES = {"gemini": "google"}
 #: Providers inside this program; each has one model.
 _BUILT_IN = {"local": local.MODEL_ID, "scripted": "scripted"}
 
@@ -53,7 +55,7 @@ def parse_model_name(name: str) -> ModelName:
     provider_id, model_id = name[:cut].lower(), name[cut + 1 :]
     if not provider_id or not model_id or any(c.isspace() or not c.isprintable() for c in name):
         raise BadModelName(f"{name[:100]!r} is no model name: write provider:model.")
-    return ModelName(provider_id, model_id)
+    return ModelName(_ALIASES.get(provider_id, provider_id), model_id)
 
 
 def get_client(name: str = "") -> ModelClient:
@@ -75,7 +77,7 @@ def configured_models() -> list[str]:
     if settings.MODEL_NAMES:
         return [str(parse_model_name(name)) for name in settings.MODEL_NAMES]
     hosted = [name for provider in endpoints.hosted_provider_ids() for name in _found(provider)]
-    return [str(name) for name in (*hosted, *_built_in_models())]
+    return [str(name) for name in (*hosted, *built_in_models())]
 
 
 def check_configuration() -> None:
@@ -105,7 +107,7 @@ def _find_client(model: ModelName) -> ModelClient | None:
 
 
 def _built_in_client(model: ModelName) -> ModelClient | None:
-    return _BUILT_IN_CLIENTS[model.provider_id] if model in _built_in_models() else None
+    return _BUILT_IN_CLIENTS[model.provider_id] if model in built_in_models() else None
 
 
 _BUILT_IN_CLIENTS: dict[str, ModelClient] = {
@@ -122,7 +124,7 @@ def _hosted_client(endpoint: Endpoint, model_id: str) -> ModelClient:
     return HostedModel(endpoint, model_id)
 
 
-def _built_in_models() -> list[ModelName]:
+def built_in_models() -> list[ModelName]:
     small = [ModelName("local", local.MODEL_ID)] if local.is_installed() else []
     return [*small, ModelName("scripted", "scripted")]
 

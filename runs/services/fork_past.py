@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from runs.engine.fork_effects import EFFECTS, mutated, retracted, same_call
+from runs.engine.fork_effects import mutated, retracted, same_call
 from runs.engine.graph.state import gate_key
 from runs.event_types import (
     InputReceived,
@@ -47,6 +47,7 @@ class Past:
     forked_at: int
     forked: RunForked | None = None  # of a parent that is a fork itself
     asked: set[str] = field(default_factory=set)  # calls that asked a human
+    versions: dict[str, str] = field(default_factory=dict)  # of subgraphs: graph id → hash
     _step: int = 0  # the one under way
     _answers: list[_Answer] = field(default_factory=list)
     _effects: list[_Effect] = field(default_factory=list)
@@ -66,6 +67,7 @@ class Past:
         match payload:
             case RunForked():
                 self.forked, self._step = payload, payload.step
+                self.versions.update(payload.versions or {})
             case StepCompleted(path=""):
                 self._step = payload.step + 1
             case TurnStarted(path="") if payload.turn_id not in self._turns:
@@ -75,6 +77,8 @@ class Past:
                 self._turns.add(payload.turn_id)
             case NodeStarted():
                 self._nodes[payload.path] = payload.node_id
+                if payload.graph_hash:
+                    self.versions.setdefault(payload.graph_id, payload.graph_hash)
             case RunRewound():
                 self._step = payload.step + 1
                 self._answers = [item for item in self._answers if item.step <= payload.step]
@@ -107,7 +111,7 @@ class Past:
 
         First those after the step, in the order of the log, then the earlier ones.
         """
-        effectful = {tool.name for tool in get_registry().all() if tool.side_effects in EFFECTS}
+        effectful = {tool.name for tool in get_registry().all() if tool.has_effects}
         inherited = list((self.forked.effects or ()) if self.forked is not None else ())
         stood_in = {same_call(entry["tool"], entry["args"]) for entry in inherited}
         used: Counter[bytes] = Counter()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from project.lib.clock import now_ns
 from runs.engine.graph.gates import EVIDENCE
 from runs.engine.graph.runner import as_output
 from runs.engine.graph.steps import route_after_gate, route_of, transition_of
@@ -153,7 +154,7 @@ class ChangedStep:
             if self._evidence or changed:
                 before = self._before
                 onward = route_after_gate(self._graph, before.to_node if before else "")
-                return asdict(transition_of(taken.step, taken.from_node, onward))
+                return asdict(transition_of(taken.step, taken.from_node, onward, now_ns()))
             return asdict(taken)
         if changed:
             return None

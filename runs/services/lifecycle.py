@@ -44,7 +44,7 @@ from runs.log.read import read_heads, walk_events
 from runs.models import MailboxItem, Run
 from runs.services.checkpoints import load_history
 from runs.services.first_event import first_event_of
-from runs.storable import MAX_VALUE_LEVELS, is_too_deep
+from runs.storable import complaint_about
 from runs.tools.arguments import first_violation
 
 CANCELLED_BY_CALLER = "context_canceled"
@@ -202,8 +202,8 @@ def _require(caller: Principal, requested: str, run_id: str) -> None:
 def _respond(
     run_id: str, asked: InputRequested, response: Any, actor: str, actor_claimed: str
 ) -> Run:
-    if is_too_deep(response, MAX_VALUE_LEVELS):
-        raise InvalidInput("response: nested too deeply", field="response")
+    if complaint := complaint_about(response):
+        raise InvalidInput(f"response: {complaint}", field="response")
     try:
         body_hash = canonical_hash(response)
     except NotCanonical as error:

@@ -17,6 +17,7 @@ from django.db.models import Q, QuerySet
 
 from accounts.principals import Principal
 from project.lib.clock import now_ns
+from project.lib.sql import fetch_all
 from runs.errors import RunNotFound
 from runs.log import milestones
 from runs.models import Run, RunQuerySet
@@ -158,9 +159,7 @@ class _Statement:
     ) -> list[Any]:
         values = {_CALLER: caller.user_id, _RUN: run_id}
         filled = [values.get(value, value) for value in self.parameters]  # type: ignore[call-overload]
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, [*filled, limit, offset])
-            return list(cursor.fetchall())
+        return fetch_all(self.sql, [*filled, limit, offset])
 
 
 def _sees_any(caller: Principal) -> bool:

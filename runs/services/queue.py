@@ -18,8 +18,10 @@ from django.utils import timezone
 from project.lib.clock import now_ns
 from project.lib.db import write_transaction
 from project.lib.ids import new_ulid
+from project.lib.sql import fetch_all, fetch_one
 from runs import dispatch
 from runs.models import MailboxItem, Run
+from runs.services.queue_room import room_to_spare
 
 _RUNS = Run._meta.db_table
 #: Runs that one pass of the clock queues at the most.
@@ -34,17 +36,15 @@ def claim_runs(*, owner: str, limit: int) -> list[Run]:
     """Lease up to `limit` pending runs, oldest first within priority; one worker gets each."""
     if limit <= 0 or not _is_anything_pending():
         return []  # asking costs no write lock
-    with write_transaction(), connection.cursor() as cursor:
-        cursor.execute(_claim(), [new_ulid(), owner, _stored(lease_end()), limit])
-        runs = _loaded(cursor.fetchall())
+    with write_transaction():
+        claimed = fetch_all(_claim(), [new_ulid(), owner, _stored(lease_end()), limit])
+    runs = _loaded(claimed)
     runs.sort(key=lambda run: (-run.priority, run.accepted_at, run.id))
     return runs
 
 
 def _is_anything_pending() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT 1 FROM {_RUNS} WHERE status = 'pending' LIMIT 1")  # noqa: S608
-        return cursor.fetchone() is not None
+    return fetch_one(f"SELECT 1 FROM {_RUNS} WHERE status = 'pending' LIMIT 1") is not None  # noqa: S608
 
 
 @cache
@@ -196,22 +196,27 @@ def queue_depth() -> int:
     """Runs that were accepted and never started."""
     # `RunQuerySet.queued` in the words of an index: `run_newest_by_status` has both columns, so
     # nothing is read but the index. Every start of a run asks this.
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT COUNT(*) FROM {_RUNS} WHERE status = 'pending' AND started_ns IS NULL"  # noqa: S608
-        )
-        return int(cursor.fetchone()[0])
+    row = fetch_one(
+        f"SELECT COUNT(*) FROM {_RUNS} WHERE status = 'pending' AND started_ns IS NULL"  # noqa: S608
+    )
+    return 0 if row is None else int(row[0])
 
 
 def is_queue_full(capacity: int) -> bool:
-    """Whether `capacity` runs or more wait. Reads no further than that many index entries."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT 1 FROM {_RUNS} WHERE status = 'pending' AND started_ns IS NULL"  # noqa: S608
-            " LIMIT 1 OFFSET %s",
-            [capacity - 1],
-        )
-        return cursor.fetchone() is not None
+    """Whether `capacity` runs or more wait, so that the caller may not add one.
+
+    Reads no further than that many index entries, and nothing while there is room to spare.
+    """
+    if room_to_spare.take(capacity):
+        return False
+    counted = fetch_one(
+        f"SELECT COUNT(*) FROM (SELECT 1 FROM {_RUNS} WHERE status = 'pending'"  # noqa: S608
+        " AND started_ns IS NULL LIMIT %s) AS waiting",
+        [capacity],
+    )
+    room = capacity - (int(counted[0]) if counted else 0)
+    room_to_spare.note(capacity, room - 1)
+    return room <= 0
 
 
 def take_mail(run_id: str) -> Sequence[MailboxItem]:

@@ -2,20 +2,23 @@
 
 import json
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from blake3 import blake3
 from django.conf import settings
 from django.db import IntegrityError, connection
+from django.db.models import CharField, ForeignKey, IntegerField, TextField
 from django.utils import timezone
 from pydantic import ValidationError
 
 from accounts import audit
 from project.lib.db import write_transaction
 from project.lib.ids import new_ulid
+from project.lib.sql import execute
 from runs import dispatch, metrics
 from runs.engine.opening import check_opening
+from runs.engine.spending import Spender, check_start
 from runs.errors import IdempotencyConflict, InvalidInput, QueueFull, ShuttingDown
 from runs.graphs.configs import Budget
 from runs.graphs.documents import Graph
@@ -48,6 +51,7 @@ class StartRequest:
     inputs: dict[str, Any] = field(default_factory=dict)
     trigger_source: str = "api"
     parent_run_id: str = ""
+    run_id: str = ""  # chosen by whoever watches it from before its start; empty: a new one
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +95,13 @@ def start_run(
     actor: str,
     user_id: str | None,
     granted: frozenset[str] | None = None,
+    api_key_id: str | None = None,
     idempotency: Idempotency | None = None,
 ) -> Started:
     """Accept a run and queue it. `granted` bounds what its tools may do, `None` does not.
 
-    Raises `InvalidInput`, `GraphNotFound`, `ModelNotFound`, `QueueFull`, `ShuttingDown`, and
-    `IdempotencyConflict` when the key came with another body before.
+    Raises `InvalidInput`, `GraphNotFound`, `ModelNotFound`, `SpendingLimitReached`, `QueueFull`,
+    `ShuttingDown`, and `IdempotencyConflict` when the key came with another body before.
     """
     graph, budget = check_request(request)
     if draining.is_draining():
@@ -104,13 +109,14 @@ def start_run(
         raise ShuttingDown("the server is shutting down")
     if idempotency is not None and (first := _first_answer(idempotency)) is not None:
         return first
+    check_start(Spender.of(user_id, api_key_id))
     request = _without_secrets(request)
     try:
         with write_transaction():
             if is_queue_full(settings.STARPORT_QUEUE):
                 metrics.enqueue_rejected.labels("queue_full").inc()
                 raise QueueFull(f"{settings.STARPORT_QUEUE} runs are waiting already")
-            run_id = _insert(request, graph.hash, budget, actor, user_id, granted)
+            run_id = _insert(request, graph.hash, budget, actor, user_id, granted, api_key_id)
             if idempotency is not None:
                 _remember(idempotency, run_id)
             dispatch.run_is_pending(run_id)
@@ -142,8 +148,9 @@ def check_request(request: StartRequest) -> tuple[Graph, dict[str, Any] | None]:
         raise InvalidInput("goal must not be blank", field="goal")
     for model in models_of(graph, request.model):
         get_client(model)
-    if complaint := complaint_about(request.inputs):
-        raise InvalidInput(f"inputs: {complaint}", field="inputs")
+    for name in ("goal", "metadata", "inputs"):
+        if complaint := complaint_about(getattr(request, name)):
+            raise InvalidInput(f"{name}: {complaint}", field=name)
     if graph.lone_agent is not None:
         check_opening(graph.lone_agent, request.inputs)
     unfit = next(graph.state.complaints(_as_recorded(request.inputs)), None)
@@ -153,7 +160,7 @@ def check_request(request: StartRequest) -> tuple[Graph, dict[str, Any] | None]:
 
 
 def _as_recorded(inputs: dict[str, Any]) -> dict[str, Any]:
-    """What the log would make of them: an integer beyond 64 bits is none there."""
+    """What the log makes of them. Refuses lists and objects that are too long for it."""
     try:
         recorded: dict[str, Any] = to_log_value(inputs)
         encode(recorded)
@@ -204,32 +211,48 @@ def _insert(
     actor: str,
     user_id: str | None,
     granted: frozenset[str] | None,
+    api_key_id: str | None,
 ) -> str:
-    run_id = new_ulid()
+    run_id = request.run_id or new_ulid()
     statement, columns = _insertion()
     stored = columns | _as_stored(
+        **_given(budget=budget, metadata=request.metadata, inputs=request.inputs),
         id=run_id,
         accepted_at=timezone.now(),
         goal=request.goal,
         graph_id=request.graph_id,
         graph_hash=graph_hash,
         model=request.model,
-        budget=budget,
-        metadata=request.metadata,
         priority=request.priority,
-        inputs=request.inputs,
         trigger_source=request.trigger_source,
         parent_id=request.parent_run_id or None,
         creator_id=user_id,
         actor=actor,
-        granted=None if granted is None else sorted(granted),
+        api_key_id=api_key_id or "",
     )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, list(stored.values()))
+    if granted is not None:
+        stored["granted"] = _stored_granted(granted)
+    execute(statement, list(stored.values()))
     return run_id
 
 
 _FIELDS = {field.attname: field for field in Run._meta.concrete_fields}
+#: Texts and numbers, and ids, which are texts: asking the field costs more than storing the row.
+_STORED_AS_THEY_ARE = frozenset(
+    name
+    for name, field in _FIELDS.items()
+    if isinstance(field, (CharField, TextField, IntegerField, ForeignKey))
+)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """Without what is empty, which the columns hold anyway."""
+    return {name: value for name, value in values.items() if value}
+
+
+@lru_cache(maxsize=256)  # callers come in few kinds
+def _stored_granted(granted: frozenset[str]) -> Any:
+    return _as_stored(granted=sorted(granted))["granted"]
 
 
 @cache
@@ -248,7 +271,10 @@ def _insertion() -> tuple[str, dict[str, Any]]:
 def _as_stored(**values: Any) -> dict[str, Any]:
     """Field values as the database takes them, JSON as text for instance."""
     return {
-        name: _FIELDS[name].get_db_prep_save(value, connection) for name, value in values.items()
+        name: value
+        if name in _STORED_AS_THEY_ARE
+        else _FIELDS[name].get_db_prep_save(value, connection)
+        for name, value in values.items()
     }
 
 

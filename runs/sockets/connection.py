@@ -11,6 +11,7 @@ from accounts.authentication import is_still_valid
 from accounts.principals import Principal
 from project.lib.pool import in_database_thread
 from runs.sockets.outbox import FellBehind, Outbox, Send
+from runs.streams import admission_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class Connection:
 
     async def _watch_admission(self) -> None:
         while True:
-            await asyncio.sleep(self.admission_seconds)
+            await asyncio.sleep(min(self.admission_seconds, admission_seconds()))
             if not await in_database_thread(is_still_valid, self.caller):
                 self.end(self.expired)
                 return

@@ -76,3 +76,8 @@ class Tool:
     def id(self) -> str:
         """`core.now@1.0`: unique in the registry, where the bare name may not be."""
         return f"{self.namespace}.{self.name}@{self.version}"
+
+    @property
+    def has_effects(self) -> bool:
+        """Whether a call of it leaves something behind that cannot be taken back."""
+        return self.side_effects in ("write", "external")

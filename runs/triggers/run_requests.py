@@ -6,7 +6,6 @@ from runs.errors import InvalidInput
 from runs.graphs.documents import Graph
 from runs.graphs.state_schema import GOAL
 from runs.services.starting import StartRequest
-from runs.storable import has_nul
 
 #: Metadata of a run that a trigger started.
 TRIGGER_ID = "trigger_id"
@@ -21,8 +20,6 @@ def run_request(
         goal = str(goal)  # a template for an issue's number, say
     if not isinstance(goal, str):
         raise InvalidInput("goal must be text", field="goal")
-    if has_nul(inputs):
-        raise InvalidInput("the inputs contain NUL characters", field="inputs")
     return StartRequest(
         goal,
         graph_id,

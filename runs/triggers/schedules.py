@@ -1,18 +1,12 @@
-"""When a cron trigger fires. Pure: times in, times out.
-
-Daylight saving is Debian cron's rule, which cronsim follows: a job at a fixed time that the clock
-skips runs right after the gap, one in the hour that comes twice runs once, and jobs that run every
-hour or every few minutes go by elapsed time.
-"""
+"""When a cron trigger fires. Pure: times in, times out."""
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
-
+from project.lib.crontab import Crontab, CrontabError, find_zone
 from runs.errors import InvalidInput
 
 FIELD_COUNT = 5
@@ -40,20 +34,18 @@ def check_schedule(expression: str, tz: str) -> None:
             "expected five fields: minute, hour, day of month, month, day of week", field=field
         )
     try:
-        times = CronSim(expression, datetime.now(zone))
-    except CronSimError as error:
-        raise InvalidInput(f"{_lowered(str(error))} in {expression!r}", field=field) from None
+        times = Crontab.parse(expression).after(datetime.now(zone))
+    except CrontabError as error:
+        raise InvalidInput(str(error), field=field) from None
     if next(times, None) is None:
         raise InvalidInput(f"{expression!r} never comes", field=field)
 
 
 def check_zone(tz: str) -> ZoneInfo:
     try:
-        return ZoneInfo(tz)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder
-        raise InvalidInput(
-            f"{tz!r} is no IANA time zone such as Europe/Berlin or UTC", field="tz"
-        ) from None
+        return find_zone(tz)
+    except CrontabError as error:
+        raise InvalidInput(str(error), field="tz") from None
 
 
 def next_time(expression: str, tz: str, after: datetime) -> datetime:
@@ -92,8 +84,4 @@ def idempotency_key(trigger_id: str, fire_at: datetime) -> str:
 
 
 def _times(expression: str, tz: str, after: datetime) -> Iterator[datetime]:
-    return CronSim(expression, after.astimezone(ZoneInfo(tz)))
-
-
-def _lowered(text: str) -> str:
-    return text[:1].lower() + text[1:]
+    return Crontab.parse(expression).after(after.astimezone(ZoneInfo(tz)))

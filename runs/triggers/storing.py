@@ -10,7 +10,7 @@ from accounts import audit
 from project.lib.db import write_transaction
 from runs.errors import InvalidInput
 from runs.models import CronTrigger, Trigger, WebhookTrigger
-from runs.triggers import clock
+from runs.triggers.clock import clock
 from runs.triggers.definitions import (
     CronDefinition,
     Definition,
@@ -59,7 +59,7 @@ def store_trigger(
             _reschedule(trigger, changed)
         trigger.save()
         _record(trigger, actor, "trigger_created" if stored is None else "trigger_updated", changed)
-        transaction.on_commit(clock.changed)
+        transaction.on_commit(clock.wake)
     return trigger
 
 
@@ -70,7 +70,7 @@ def disable_trigger(trigger_id: str, *, actor: str) -> None:
         Trigger.objects.filter(pk=trigger.pk).update(is_enabled=False)
         CronTrigger.objects.filter(pk=trigger.pk).update(next_fire_at=None)
         _record(trigger, actor, "trigger_updated", ["is_enabled"])
-        transaction.on_commit(clock.changed)
+        transaction.on_commit(clock.wake)
 
 
 def _refuse_another(stored: Trigger | None, definition: Definition, source: str) -> None:

@@ -36,7 +36,7 @@ def recorded_kinds(path: Path) -> Iterator[str]:
 def test_every_kind_that_is_recorded_is_listed():
     recorded = {
         kind
-        for app in ("accounts", "runs", "project")
+        for app in ("accounts", "chat", "runs", "project")
         for path in sorted((settings.BASE_DIR / app).rglob("*.py"))
         for kind in recorded_kinds(path)
     }

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.chat.cast import Users
 from tests.chat.gateway import Gateway
-from tests.chat.users import Users
 from tests.runs.api.daemon import as_holder_of
 from tests.server import RunningServer
 

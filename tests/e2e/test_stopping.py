@@ -78,7 +78,8 @@ def test_a_second_server_on_the_data_of_a_working_one_refuses_and_disturbs_nothi
 
 
 def test_a_run_that_outlasts_its_lease_keeps_it(start_server: StartServer):
-    server = start_server(env=WITH_FAULT_TOOLS | {"STARPORT_LEASE_SECONDS": "1"})
+    # Under Celery a second worker would take over what the first one loses.
+    server = start_server(env=WITH_FAULT_TOOLS | {"STARPORT_LEASE_SECONDS": "1"}, workers=2)
     driver = Driver(server)
 
     detail, events = driver.run('!tool transfer {"seconds": 5}\n!turn\n!say done')

@@ -7,7 +7,10 @@ import pytest
 from tests.project.probe_urls import SECRET_DETAIL
 from tests.server import RunningServer
 
-pytestmark = pytest.mark.anywhere
+pytestmark = [
+    pytest.mark.anywhere,
+    pytest.mark.xdist_group("probe"),  # they share its two servers
+]
 
 ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
@@ -32,12 +35,23 @@ def test_what_does_not_exist_is_404_in_the_words_of_its_surface(
     assert answer.headers["Content-Type"] == "application/json"
 
 
-def test_an_unknown_page_is_a_page_to_a_browser(probe: RunningServer):
-    answer = probe.anonymous.get("/nothing", headers={"Accept": "text/html,*/*"})
+def test_an_unknown_page_of_a_surface_is_a_page_to_a_browser(probe: RunningServer):
+    answer = probe.anonymous.get("/docs/nothing", headers={"Accept": "text/html,*/*"})
 
     assert answer.status_code == 404
     assert answer.headers["Content-Type"].startswith("text/html")
     assert "Not found" in answer.text
+
+
+def test_any_other_page_that_a_browser_asks_for_is_the_chat_page(probe: RunningServer):
+    stranger = probe.anonymous.get("/settings/general", headers={"Accept": "text/html,*/*"})
+    program = probe.anonymous.get("/settings/general")
+
+    assert (stranger.status_code, stranger.headers["Location"]) == (
+        302,
+        "/login?next=/settings/general",
+    )
+    assert program.status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,10 @@ import pytest
 
 from tests.server import RunningServer
 
-pytestmark = pytest.mark.anywhere
+pytestmark = [
+    pytest.mark.anywhere,
+    pytest.mark.xdist_group("probe"),  # they share its two servers
+]
 
 
 @pytest.mark.parametrize(

@@ -164,11 +164,11 @@ def test_what_it_writes_is_its_owners_alone(start_server: StartServer):
     assert open_to_others == []
 
 
-def test_the_start_page_leads_to_the_inspector(server: RunningServer):
+def test_the_start_page_leads_strangers_to_the_login(server: RunningServer):
     answer = server.anonymous.get("/")
 
     assert answer.status_code == 302
-    assert answer.headers["Location"] == "/inspect/"
+    assert answer.headers["Location"] == "/login?next=/"
 
 
 @pytest.mark.anywhere

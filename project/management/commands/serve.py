@@ -33,7 +33,9 @@ class Command(BaseCommand):
             preparation.migrate()
             gates.check_audit()
             preparation.register_graphs_and_triggers()
-            bound = bind(flags["addr"])
+            preparation.read_settings_file()
+            wanted = flags["addr"] or preparation.chosen_address()
+            bound = bind(wanted)
             # Last of all: the key is shown only once, and only to whom the server starts for.
             admin_key = preparation.bootstrap()
         except (DataFolderError, CannotListen, NotReady) as error:
@@ -43,7 +45,7 @@ class Command(BaseCommand):
 
         from project.asgi import application, http  # reads what has just been migrated
 
-        address = bound_address(bound, flags["addr"].host)
+        address = bound_address(bound, wanted.host)
         news = announcement.Announcement(
             url=_url(address, is_secure=certificate is not None),
             models=models,

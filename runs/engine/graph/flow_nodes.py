@@ -5,7 +5,6 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from project.lib.clock import now_ns
 from runs.engine.graph.outcomes import (
     Failed,
     Finished,
@@ -14,6 +13,7 @@ from runs.engine.graph.outcomes import (
     WaitsForInput,
     WaitsUntil,
 )
+from runs.engine.graph.races import EFFECT_IN_RACE, refusal
 from runs.engine.graph.state import item_path
 from runs.engine.graph.task import Artifact
 from runs.event_types import ArtifactWritten, TimerSet
@@ -54,14 +54,17 @@ async def halt(runner: "NodeRunner", task: "Task", config: HaltConfig) -> Outcom
 async def sleep(runner: "NodeRunner", task: "Task", config: SleepConfig) -> Outcome:
     until = runner.state.now.timers.get(task.path)
     if until is None:
-        until = now_ns() + int(config.seconds * 1e9)
+        until = runner.journal.now_ns() + int(config.seconds * 1e9)
         runner.journal.record(TimerSet(task.path, until))
-    return Finished() if now_ns() >= until else WaitsUntil(until)
+        until = runner.state.now.timers[task.path]  # a replay has the recorded one
+    return Finished() if runner.journal.now_ns() >= until else WaitsUntil(until)
 
 
 async def write_artifact(
     runner: "NodeRunner", task: "Task", config: WriteArtifactConfig
 ) -> Outcome:
+    if task.frame.forbids_effects:
+        return Failed(refusal("write_artifact"), EFFECT_IN_RACE)
     values = task.values()
     content = values.get(config.content_field)
     if isinstance(content, str):

@@ -1,9 +1,7 @@
 """Gates: `interrupt` nodes and the interrupts of rules, where a human decides."""
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
-from project.lib.clock import now_ns
 from runs.engine.fork_effects import mutated
 from runs.engine.graph.outcomes import Failed, Finished, Outcome, WaitsForInput
 from runs.engine.graph.state import gate_key
@@ -28,9 +26,10 @@ async def ask(runner: "NodeRunner", task: "Task", config: InterruptConfig) -> Ou
         return known
     request = runner.state.asked
     if request is None or request.path != task.path or not request.deadline_ns:
-        return WaitsForInput(_request(task, config))
+        return WaitsForInput(_request(task, config, runner.journal.now_ns()))
     # Nobody answered and the clock has come for it, a moment early at the most.
-    await asyncio.sleep(max(0.0, (request.deadline_ns - now_ns()) / 1e9))
+    await runner.journal.sleep((request.deadline_ns - runner.journal.now_ns()) / 1e9)
+    await runner.journal.turn(task.path)
     runner.journal.record(InputTimedOut(task.path, config.on_timeout))
     return _timed_out(config)
 
@@ -81,11 +80,11 @@ def _timed_out(config: InterruptConfig) -> Finished | Failed:
     return Failed(error, TIMEOUT, is_final=True)
 
 
-def _request(task: "Task", config: InterruptConfig) -> InputRequested:
+def _request(task: "Task", config: InterruptConfig, now: int) -> InputRequested:
     values = task.values()
     deadline = 0
     if config.timeout is not None:
-        deadline = now_ns() + int(config.timeout.total_seconds() * 1e9)
+        deadline = now + int(config.timeout.total_seconds() * 1e9)
     return InputRequested(
         render(config.prompt, values),
         schema=config.response_schema,

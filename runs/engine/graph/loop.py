@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from django.conf import settings
 
-from project.lib.clock import now_ns
 from runs import metrics
 from runs.engine.agent import BUDGET_ERROR
 from runs.engine.fork_effects import retracted
@@ -21,7 +20,7 @@ from runs.engine.graph.runner import NodeRunner
 from runs.engine.graph.state import GraphState, top_path
 from runs.engine.graph.steps import StepRunner, Taken, route_of, transition_of
 from runs.engine.graph.task import Frame, World
-from runs.engine.journal import LiveJournal
+from runs.engine.journal import ConcurrentJournal
 from runs.event_types import BudgetExceeded, RunSuspended, StepCompleted
 from runs.graphs.configs import Budget
 from runs.graphs.documents import Graph
@@ -50,7 +49,7 @@ class GraphLoop:
     def __init__(
         self,
         graph: Graph,
-        journal: LiveJournal[GraphState],
+        journal: ConcurrentJournal[GraphState],
         world: World,
         *,
         boundary: Callable[[], Awaitable[bool]],
@@ -70,7 +69,7 @@ class GraphLoop:
             await self._run()
             return
         state = self.journal.state
-        worked_ms = state.worked_ns(now_ns()) / 1e6
+        worked_ms = state.worked_ns(self.journal.now_ns()) / 1e6
         scope = asyncio.timeout(max(0.0, (self._budget_ms - worked_ms) / 1000))
         try:
             async with scope:
@@ -79,7 +78,7 @@ class GraphLoop:
             if not scope.expired() or state.terminal is not None:
                 raise
             metrics.budget_exceeded.labels("wall_clock").inc()
-            spent = max(state.worked_ns(now_ns()) / 1e6, self._budget_ms)
+            spent = max(state.worked_ns(self.journal.now_ns()) / 1e6, self._budget_ms)
             self.journal.record(
                 BudgetExceeded("wall_clock", float(self._budget_ms), spent, "mid_stream")
             )
@@ -107,7 +106,7 @@ class GraphLoop:
         """Take one step. False when the run has to wait, or to be given back."""
         state = self.journal.state
         not_before = state.transition.not_before_ns if state.transition else 0
-        if not_before > now_ns():
+        if not_before > self.journal.now_ns():
             return await self._wait_until(not_before)
         taken = await self._steps.take(
             self._frame(),
@@ -139,12 +138,12 @@ class GraphLoop:
             self._yielded_ns = time.monotonic_ns()
 
     async def _wait_until(self, until_ns: int) -> bool:
-        left = until_ns - now_ns()
+        left = until_ns - self.journal.now_ns()
         if left > SHORT_WAIT_NS:
             self.journal.record(RunSuspended(until_ns))
             await self.journal.commit()
             return False
-        await asyncio.sleep(max(0.0, left / 1e9))
+        await self.journal.sleep(left / 1e9)
         return True
 
     def _frame(self) -> Frame:
@@ -190,7 +189,8 @@ class GraphLoop:
             if not any(matches(fact, pattern) for pattern in patterns)
         )
         following = replace(following, asserted=asserted)
-        self.journal.record(transition_of(fork.step, fork.node_id, following, merged={}))
+        now = self.journal.now_ns()
+        self.journal.record(transition_of(fork.step, fork.node_id, following, now, merged={}))
         return None
 
     def _final_text(self) -> str:

@@ -29,8 +29,9 @@ async def run_agent(runner: "NodeRunner", task: "Task", config: AgentConfig) -> 
     state = _fold(runner, task, opening)
     runner.state.agents[task.path] = state
     journal = ScopedJournal(runner.journal, task.path, task.node.id, state)
-    effects = runner.world.agent_effects(agent, journal)
-    await AgentLoop(agent, journal, effects, shared=runner.world.shared_budget()).run()
+    effects = runner.world.agent_effects(agent, journal, task)
+    loop = AgentLoop(agent, journal, effects, shared=runner.world.shared_budget())
+    await runner.world.drive_agent(loop, journal)
     if journal.asked is not None:
         return WaitsForInput(journal.asked)
     if state.terminal is None:

@@ -9,7 +9,7 @@ from runs.engine.graph import flow_nodes, gates, model_nodes, tool_nodes
 from runs.engine.graph.outcomes import Failed, Finished, Outcome
 from runs.engine.graph.state import GraphState
 from runs.engine.graph.task import Task, World
-from runs.engine.journal import LiveJournal
+from runs.engine.journal import ConcurrentJournal
 from runs.errors import GraphNotFound, InvalidInput, ModelNotFound
 from runs.event_types import NodeFailed, NodeFinished, NodeStarted
 from runs.graphs.configs import (
@@ -47,7 +47,7 @@ _EXECUTE: dict[type[NodeConfig], Callable[["NodeRunner", Task, Any], Awaitable[O
 class NodeRunner:
     """Executes the nodes of one run. Branches and items call `run` side by side."""
 
-    def __init__(self, journal: LiveJournal[GraphState], world: World) -> None:
+    def __init__(self, journal: ConcurrentJournal[GraphState], world: World) -> None:
         self.journal = journal
         self.world = world
 
@@ -61,9 +61,10 @@ class NodeRunner:
         if known is not None:
             return known
         if task.path not in self.state.now.started:
-            version = await self._version_of_subgraph(task)
+            subgraph, version = await self._pinned_subgraph(task)
+            await self.journal.turn(task.path)
             self.journal.record(
-                NodeStarted(task.step, task.path, task.node.id, task.node.kind, version)
+                NodeStarted(task.step, task.path, task.node.id, task.node.kind, subgraph, version)
             )
         override = self._override(task)
         if override is not None:
@@ -74,17 +75,24 @@ class NodeRunner:
             outcome = Failed(str(error), "node")
         except (CodecError, RecursionError):
             outcome = Failed("the node has to do with a value that no log could hold", "node")
+        if isinstance(outcome, Finished | Failed):
+            await self.journal.turn(task.path)
         return self._record(task, outcome)
 
-    async def _version_of_subgraph(self, task: Task) -> str:
-        """Which version a subgraph keeps to its end, whatever is registered meanwhile."""
+    async def _pinned_subgraph(self, task: Task) -> tuple[str, str]:
+        """A subgraph's id, and the version that it keeps in this run whatever is registered."""
         config = task.node.config
         if not isinstance(config, SubgraphConfig):
-            return ""
+            return "", ""
+        pinned = self.state.versions
+        if config.graph in pinned:
+            return config.graph, pinned[config.graph]
         try:
-            return (await self.world.find_graph(config.graph, "")).hash
+            current = (await self.world.find_graph(config.graph, "")).hash
         except GraphNotFound:
-            return ""  # the node will say so
+            return config.graph, ""  # the node will say so
+        # Another branch may have begun the same subgraph while this one looked.
+        return config.graph, pinned.get(config.graph, current)
 
     async def _execute(self, task: Task) -> Outcome:
         config = task.node.config

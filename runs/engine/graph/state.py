@@ -119,7 +119,6 @@ class StepLog:
 
     started: dict[str, int] = field(default_factory=dict)  # path → ts
     node_ids: dict[str, str] = field(default_factory=dict)  # path → node id
-    versions: dict[str, str] = field(default_factory=dict)  # path → hash of its subgraph, or ""
     finished: dict[str, NodeFinished] = field(default_factory=dict)
     failed: dict[str, NodeFailed] = field(default_factory=dict)
     branches_started: set[str] = field(default_factory=set)
@@ -150,6 +149,7 @@ class GraphState:
     answered: dict[str, int] = field(default_factory=dict)  # gate → how often
     calls_made: CallsMade = field(default_factory=CallsMade)  # by a fork
     agents: dict[str, AgentState] = field(default_factory=dict)  # live, by path
+    versions: dict[str, str] = field(default_factory=dict)  # of subgraphs: graph id → hash
     asked: InputRequested | None = None  # the question that is open
     last_output: dict[str, Any] = field(default_factory=dict)
     is_paused: bool = False
@@ -187,7 +187,8 @@ class GraphState:
                 self._take_fork(payload)
             case NodeStarted():
                 self.now.started[payload.path] = ts
-                self.now.versions[payload.path] = payload.graph_hash
+                if payload.graph_hash:
+                    self.versions.setdefault(payload.graph_id, payload.graph_hash)
                 self.now.node_ids[payload.path] = payload.node_id
             case NodeFinished():
                 self.lost_workers = 0
@@ -335,6 +336,7 @@ class GraphState:
         self.state, self.facts = dict(payload.state), list(payload.facts or ())
         self.step, self.must_route = payload.step, True
         self.last_output = payload.output or {}
+        self.versions.update(payload.versions or {})
         if payload.failure is not None:
             self.failures_in_a_row["", payload.node_id] = payload.failure["attempts"]
 

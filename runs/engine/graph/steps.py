@@ -1,11 +1,10 @@
 """One step of a graph: a node, a gate or a set of branches, and the route that follows."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from project.lib.clock import now_ns
+from runs.engine.graph.branches import Branches
 from runs.engine.graph.outcomes import (
     Failed,
     Finished,
@@ -15,14 +14,8 @@ from runs.engine.graph.outcomes import (
     WaitsUntil,
 )
 from runs.engine.graph.runner import NodeRunner
-from runs.engine.graph.state import branch_path
 from runs.engine.graph.task import Frame, Task
-from runs.event_types import (
-    BranchFinished,
-    BranchStarted,
-    StepCompleted,
-    ToolCallFailed,
-)
+from runs.event_types import StepCompleted
 from runs.graphs.documents import Graph, Node
 from runs.graphs.expressions import ExpressionInvalid
 from runs.graphs.routing import (
@@ -36,8 +29,6 @@ from runs.graphs.routing import (
 )
 from runs.graphs.rules import Interrupt, Parallel, change_facts
 from runs.graphs.state_schema import MergeConflict
-
-BRANCH_CANCELLED = "the branch was cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +51,7 @@ def route_of(graph: Graph, transition: StepCompleted) -> Route:
             targets=tuple(transition.targets),
             join=transition.join,
             strategy=transition.strategy or "all",
-            allow_effects=True,
+            allow_effects=transition.allow_effects,
         )
     if transition.gate is not None:
         gate = Interrupt.model_validate(transition.gate)
@@ -85,12 +76,13 @@ def transition_of(
     step: int,
     from_node: str,
     taken: Route,
+    at_ns: int,
     *,
     path: str = "",
     merged: dict[str, Any] | None = None,
     facts: Sequence[dict[str, Any]] = (),
 ) -> StepCompleted:
-    """The event of a route. `facts` are what the step itself asserted."""
+    """The event of a route that is taken at `at_ns`. `facts` are what the step itself asserted."""
     block = taken.parallel
     return StepCompleted(
         step,
@@ -103,8 +95,9 @@ def transition_of(
         targets=list(block.targets) if block else None,
         join=block.join if block else "",
         strategy=block.strategy if block else "",
+        allow_effects=block.allow_effects if block else False,
         gate=_gate(taken),
-        not_before_ns=now_ns() + taken.delay_ms * 1_000_000 if taken.delay_ms else 0,
+        not_before_ns=at_ns + taken.delay_ms * 1_000_000 if taken.delay_ms else 0,
         merged=merged,
         asserted=[*facts, *taken.asserted] or None,
         retracted=list(taken.retracted) or None,
@@ -135,6 +128,12 @@ class StepRunner:
         outcome = await self.runner.run(Task(node, path, step, frame))
         return self._after_node(frame, node, outcome, step)
 
+    def _transition(
+        self, frame: Frame, step: int, from_node: str, taken: Route, **changes: Any
+    ) -> StepCompleted:
+        now = self.runner.journal.now_ns()
+        return transition_of(step, from_node, taken, now, path=frame.prefix, **changes)
+
     def _after_node(self, frame: Frame, node: Node, outcome: Outcome, step: int) -> StepOutcome:
         if isinstance(outcome, Finished):
             state = {**frame.state, **outcome.output}
@@ -144,7 +143,7 @@ class StepRunner:
             except ExpressionInvalid as error:
                 return Failed(f"a rule after {node.id} cannot be evaluated: {error}", "rule")
             return Taken(
-                transition_of(step, node.id, following, path=frame.prefix, facts=outcome.facts),
+                self._transition(frame, step, node.id, following, facts=outcome.facts),
                 following,
             )
         if isinstance(outcome, Failed):
@@ -173,9 +172,7 @@ class StepRunner:
             return Failed(f"a rule after {node_id} cannot be evaluated: {error}", "rule")
         if following is None:
             return failed
-        return Taken(
-            transition_of(step, node_id, following, path=frame.prefix, merged={}), following
-        )
+        return Taken(self._transition(frame, step, node_id, following, merged={}), following)
 
     async def _gate(
         self,
@@ -196,14 +193,14 @@ class StepRunner:
         else:
             following = route_after_gate(frame.graph, current.to_node)
         return Taken(
-            transition_of(step, last_node, following, path=frame.prefix, facts=outcome.facts),
+            self._transition(frame, step, last_node, following, facts=outcome.facts),
             following,
         )
 
     # Branches
 
     async def _branches(self, frame: Frame, block: Parallel, step: int, path: str) -> StepOutcome:
-        run = _Branches(self.runner, frame, block, step, path)
+        run = Branches(self.runner, frame, block, step, path)
         outcomes = await run.execute()
         waiting = run.waiting()
         if waiting is not None:
@@ -221,124 +218,6 @@ class StepRunner:
         facts = [fact for item in outcomes if isinstance(item, Finished) for fact in item.facts]
         following = route_after_parallel(frame.graph, block)
         return Taken(
-            transition_of(
-                step, block.targets[-1], following, path=frame.prefix, merged=merged, facts=facts
-            ),
+            self._transition(frame, step, block.targets[-1], following, merged=merged, facts=facts),
             following,
         )
-
-
-class _Branches:
-    """The branches of one parallel step, side by side."""
-
-    def __init__(
-        self, runner: NodeRunner, frame: Frame, block: Parallel, step: int, path: str
-    ) -> None:
-        self._runner = runner
-        self._frame = frame
-        self._block = block
-        self._step = step
-        self._paths = [branch_path(path, index) for index in range(len(block.targets))]
-        self._outcomes: list[Outcome | None] = [None] * len(block.targets)
-        strategy, _, quorum = block.strategy.partition(":")
-        needed = {"all": len(block.targets), "quorum": int(quorum or 0)}
-        self._needed = needed.get(strategy, 1)
-        self._is_all = strategy == "all"
-
-    async def execute(self) -> list[Outcome | None]:
-        """Until it is decided, or everybody waits. Outcomes of those who count, else `None`."""
-        state = self._runner.state
-        for index, target in enumerate(self._block.targets):
-            if self._paths[index] not in state.now.branches_started:
-                self._runner.journal.record(
-                    BranchStarted(
-                        self._step,
-                        self._paths[index],
-                        f"branch-{index}",
-                        target,
-                        self._block.strategy,
-                    )
-                )
-        tasks = {
-            asyncio.ensure_future(self._branch(index)): index
-            for index in range(len(self._paths))
-            if state.now.branches.get(self._paths[index]) != "cancelled"
-        }
-        pending = set(tasks)
-        try:
-            while pending and not self._is_decided():
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in sorted(done, key=lambda one: tasks[one]):
-                    self._take(tasks[task], task.result())
-        finally:
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
-        if self._is_decided():
-            self._cancel_losers()
-        return self._outcomes
-
-    async def _branch(self, index: int) -> Outcome:
-        node = self._frame.graph.nodes[self._block.targets[index]]
-        return await self._runner.run(Task(node, self._paths[index], self._step, self._frame))
-
-    def _take(self, index: int, outcome: Outcome) -> None:
-        if isinstance(outcome, Finished) and self._successes() >= self._needed:
-            return  # it came after the decision: no loser's output counts
-        self._outcomes[index] = outcome
-        if isinstance(outcome, Finished):
-            self._finish(index, "completed")
-        elif isinstance(outcome, Failed):
-            self._finish(index, "failed")
-
-    def _finish(self, index: int, outcome: str) -> None:
-        path = self._paths[index]
-        if path not in self._runner.state.now.branches:
-            self._runner.journal.record(
-                BranchFinished(self._step, path, f"branch-{index}", outcome)
-            )
-
-    def _successes(self) -> int:
-        return sum(isinstance(outcome, Finished) for outcome in self._outcomes)
-
-    def _is_decided(self) -> bool:
-        """Enough have succeeded, or too few still can."""
-        return self._successes() >= self._needed or self.failure() is not None
-
-    def failure(self) -> tuple[str, Failed] | None:
-        """The failure that decides, with the node it happened in."""
-        failures = [
-            (self._block.targets[index], outcome)
-            for index, outcome in enumerate(self._outcomes)
-            if isinstance(outcome, Failed)
-        ]
-        if len(self._outcomes) - len(failures) >= self._needed:
-            return None
-        final = [item for item in failures if item[1].is_final]
-        return (final or failures)[0]
-
-    def waiting(self) -> WaitsForInput | WaitsUntil | Stopped | None:
-        """What the step waits for once nobody can go on: timers first, then the first question."""
-        if self._is_decided():
-            return None
-        timers = [item for item in self._outcomes if isinstance(item, WaitsUntil)]
-        if any(isinstance(item, Stopped) for item in self._outcomes):
-            return Stopped()
-        if timers:
-            return min(timers, key=lambda item: item.until_ns)
-        return next(item for item in self._outcomes if isinstance(item, WaitsForInput))
-
-    def _cancel_losers(self) -> None:
-        """Whoever has not ended by now never will; its open calls get their outcome here."""
-        for index, path in enumerate(self._paths):
-            if isinstance(self._outcomes[index], Finished | Failed):
-                continue
-            self._outcomes[index] = None
-            for where, call in self._runner.state.open_calls():
-                if where == path or where.startswith(f"{path}:"):
-                    self._runner.journal.record(
-                        ToolCallFailed(
-                            call.call_id, BRANCH_CANCELLED, "cancelled", 0, call.attempt, True
-                        )
-                    )
-            self._finish(index, "cancelled")

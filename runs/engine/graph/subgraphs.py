@@ -3,11 +3,11 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from project.lib.clock import now_ns
 from runs.engine.graph.outcomes import Failed, Finished, Outcome, WaitsUntil
 from runs.engine.graph.state import inner_path, subgraph_path
 from runs.engine.graph.steps import StepRunner, Taken, route_of
 from runs.engine.graph.task import Frame
+from runs.errors import GraphNotFound
 from runs.graphs.configs import SubgraphConfig
 from runs.graphs.expressions import ExpressionInvalid
 from runs.graphs.routing import first_route
@@ -26,7 +26,9 @@ async def run(runner: "NodeRunner", task: "Task", config: SubgraphConfig) -> Out
     depth = task.frame.depth + 1
     if depth > MAX_DEPTH:
         return Failed(f"subgraphs are nested deeper than {MAX_DEPTH}", "node")
-    version = runner.state.now.versions.get(task.path, "")
+    version = runner.state.versions.get(config.graph)
+    if version is None:  # there was none when the node started; one of today would be no pin
+        raise GraphNotFound(f"there is no graph {config.graph!r}")
     graph = await runner.world.find_graph(config.graph, version)
     values = task.values()
     missing = [outer for outer in config.inputs.values() if outer not in values]
@@ -48,12 +50,14 @@ async def run(runner: "NodeRunner", task: "Task", config: SubgraphConfig) -> Out
             transition = recorded[number]
             following = route_of(graph, transition)
         else:
-            frame = Frame(graph, state, facts, prefix, depth)
+            frame = Frame(graph, state, facts, prefix, depth, task.frame.forbids_effects)
             taken = await steps.take(frame, current, step=task.step, path=path, last_node=last_node)
             if not isinstance(taken, Taken):
                 return taken
-            transition, following = taken.transition, taken.route
-            runner.journal.record(transition)
+            following = taken.route
+            await runner.journal.turn(prefix)
+            runner.journal.record(taken.transition)
+            transition = runner.state.now.inner[prefix][number]  # as it was recorded
             await runner.journal.commit_soon()
             await asyncio.sleep(0)
         finished = runner.state.now.finished.get(path)
@@ -67,6 +71,6 @@ async def run(runner: "NodeRunner", task: "Task", config: SubgraphConfig) -> Out
         current, last_node = following, transition.from_node
         if current.is_end:
             return Finished({outer: state.get(inner) for outer, inner in config.outputs.items()})
-        if transition.not_before_ns > now_ns():
+        if transition.not_before_ns > runner.journal.now_ns():
             return WaitsUntil(transition.not_before_ns)
     return Failed(f"{graph.id} did not end within {config.max_steps} steps", "max_steps")

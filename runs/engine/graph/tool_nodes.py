@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from runs.engine.graph.outcomes import Failed, Finished, Outcome, WaitsForInput
-from runs.engine.tool_calls import CallContext, Waiting, run_call, schedule
+from runs.engine.tool_calls import Waiting, schedule
 from runs.event_types import (
     InputRequested,
     Payload,
@@ -43,6 +43,7 @@ async def call_tool(runner: "NodeRunner", task: "Task", config: ToolConfig) -> O
         if isinstance(made, Waiting):
             return WaitsForInput(_question(task, made))
         outcome = made
+        await runner.journal.turn(task.path)
         runner.journal.record(outcome)
     if isinstance(outcome, ToolCallFailed):
         return Failed(outcome.error, outcome.error_type)
@@ -72,11 +73,7 @@ async def _execute(
     if answer is not None:
         # A human's response is the result of the call that asked.
         return ToolCallCompleted(use.call_id, {"response": answer.response}, 0, attempt)
-    recorded = runner.world.recorded_call(tool, use, attempt)
-    if recorded is not None:
-        return recorded
-    context = CallContext(await runner.world.caller(tool), use.call_id, runner.journal)
-    return await run_call(tool, use, attempt, context)
+    return await runner.world.call_tool(task, tool, use, attempt)
 
 
 def _question(task: "Task", waiting: Waiting) -> InputRequested:

@@ -5,13 +5,8 @@ import asyncio
 from typing import Any
 
 from project.lib.terminal import Cell, Terminal
-from runs.engine.replay import (
-    Divergence,
-    ReplayRefused,
-    ReplayReport,
-    load_recording,
-    replay_run,
-)
+from runs.engine.replay import load_recording, replay_run
+from runs.engine.replay_journal import Divergence, ReplayRefused, ReplayReport
 from runs.errors import GraphNotFound
 from runs.log.events import StoredEvent, to_json
 from runs.management.preflight import require_database

@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-import orjson
 from django.http import HttpResponse
 from django.urls import reverse
 
@@ -10,12 +9,11 @@ from accounts import capabilities
 from accounts.credentials import address_of
 from accounts.principals import Principal
 from runs.errors import IdempotencyConflict, TriggerNotFound
-from runs.graph_api.requests import complaint
+from runs.graph_api.requests import complaint, read_sent
 from runs.graph_api.summaries import timestamp
 from runs.graph_api.views import GraphView
 from runs.models import Trigger, WebhookTrigger
 from runs.services.starting import Idempotency, Started
-from runs.storable import MAX_BODY_LEVELS, is_too_deep
 from runs.surface import ApiRequest, json_response
 from runs.triggers.api import schema
 from runs.triggers.deliveries import deliver_by_hand, receive
@@ -120,14 +118,9 @@ def _object(request: ApiRequest) -> dict[str, Any]:
     """The body; none at all is an empty object."""
     if not request.body.strip():
         return {}
-    try:
-        body = orjson.loads(request.body)
-    except orjson.JSONDecodeError:
-        raise complaint("json_invalid", "JSON decode error", "body") from None
+    body = read_sent(request)
     if not isinstance(body, dict):
         raise complaint("dict_type", "Input should be a valid dictionary", "body")
-    if is_too_deep(body, MAX_BODY_LEVELS):
-        raise complaint("value_error", "nested too deeply", "body")
     return body
 
 

@@ -92,6 +92,27 @@ def test_an_optional_field_with_nonsense_is_refused(daemon: Daemon, fields: dict
     assert "\n" not in response.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ('{"goal": "hello", "budget": {"max_output_tokens": 9223372036854775808}}', "budget"),
+        ('{"goal": "hello", "budget": {"max_input_tokens": 18446744073709551616}}', "budget"),
+        ('{"goal": "hello", "budget": {"max_usd": 1e999}}', "JSON"),
+        (r'{"goal": "half \ud800"}', "JSON"),
+        (r'{"goal": "hello", "metadata": {"a": "\udfff"}}', "JSON"),
+        ('{"goal": "hello", "more": ' + "[" * 40 + "]" * 40 + "}", "nested too deeply"),
+    ],
+)
+def test_what_no_log_can_hold_is_refused_and_starts_nothing(daemon: Daemon, body: str, place: str):
+    before = daemon.page()["total"]
+
+    response = daemon.client.post("/api/v1/runs", content=body)
+
+    assert response.status_code == 400
+    assert place in response.json()["error"]
+    assert daemon.page()["total"] == before
+
+
 def test_an_unknown_graph_is_not_found(daemon: Daemon):
     response = daemon.client.post("/api/v1/runs", json={"goal": "hello", "graph_id": "nope"})
 
@@ -150,6 +171,18 @@ def test_a_full_queue_refuses_and_creates_nothing(start_clogged: Callable[..., D
     assert daemon.cancel(waiting).status_code == 202
     assert daemon.page(q="one too many")["total"] == 0
     assert daemon.start("there is room again")
+
+
+def test_a_queue_takes_as_many_runs_as_it_has_places(start_clogged: Callable[..., Daemon]):
+    daemon = start_clogged(queue=30)
+
+    accepted = [daemon.start("hello") for _ in range(30)]
+    refused = daemon.client.post("/api/v1/runs", json={"goal": "one too many"})
+
+    assert refused.status_code == 503
+    assert daemon.cancel(accepted[0]).status_code == 202
+    assert daemon.start("there is room again")
+    assert daemon.client.post("/api/v1/runs", json={"goal": "hello"}).status_code == 503
 
 
 @pytest.mark.skipif(IS_CELERY, reason="only a server that executes runs itself has steps to end")

@@ -174,6 +174,16 @@ def test_a_run_that_is_removed_ends_the_stream_with_an_error(server: RunningServ
     assert list(last.data) == ["error"]
 
 
+def test_a_stream_with_nothing_to_tell_shows_that_it_lives(daemon: Daemon):
+    run_id = daemon.start_and_wait_for("TurnStarted", SLEEPING_GOAL)
+
+    with daemon.stream(run_id, since=2) as frames:
+        comment = next(frame for frame in frames if frame.name == "" and frame.data != "ok")
+
+    assert comment.data == "heartbeat"
+    daemon.cancel(run_id)
+
+
 def test_an_unknown_run_is_not_found_before_any_frame(daemon: Daemon):
     response = daemon.client.get("/api/v1/runs/01ARZ3NDEKTSV4RRFFQ69G5FAV/stream")
 

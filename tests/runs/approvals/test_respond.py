@@ -106,3 +106,31 @@ def test_who_may_not_see_a_run_does_not_learn_that_it_waits(client):
 
     assert respond(client, run, role="user").status_code == 404
     assert answers(run) == []
+
+
+@pytest.mark.parametrize(
+    ("response", "location"),
+    [
+        ('{"n": 9223372036854775808}', ["body", "response", "n"]),
+        ('{"n": [1e400]}', None),
+        (r'{"n": "\ud800"}', None),
+        (r'{"n": "\u0000"}', ["body", "response"]),
+        ('{"n": ' + "[" * 24 + "]" * 24 + "}", ["body", "response"]),
+    ],
+)
+def test_an_answer_that_no_log_can_hold_leaves_the_run_waiting(client, response, location):
+    run = ask()
+    key = make_key(role="admin").secret
+
+    refused = client.post(
+        f"/v1/runs/{run.id}/respond",
+        f'{{"response": {response}}}',
+        content_type="application/json",
+        headers={"X-API-Key": key},
+    )
+
+    [item] = refused.json()["detail"]
+    run.refresh_from_db()
+    assert refused.status_code == 422
+    assert item["loc"] == location if location else item["type"] == "json_invalid"
+    assert (run.status, answers(run)) == ("awaiting-input", [])

@@ -46,7 +46,9 @@ Cli = Callable[..., Result]
 def execute(transactional_db, settings) -> Execute:
     """Starts one run per goal and returns their ids when each has ended or waits for a human."""
     settings.MODEL_NAMES = ["scripted:scripted"]
-    return lambda *goals: asyncio.run(_with_engine(lambda: _execute(goals)))
+    return lambda *goals, graph_id="agent": asyncio.run(
+        _with_engine(lambda: _execute(goals, graph_id))
+    )
 
 
 @pytest.fixture
@@ -67,13 +69,13 @@ def doctor(transactional_db, settings, capsys) -> Cli:
     return lambda *arguments: _exit_of(Doctor(), ["manage.py", "doctor", *arguments], capsys)
 
 
-def queue(goal: str) -> str:
+def queue(goal: str, graph_id: str = "agent") -> str:
     """A run that no worker has begun."""
-    return start_run(StartRequest(goal), actor="owner", user_id=None).run_id
+    return start_run(StartRequest(goal, graph_id), actor="owner", user_id=None).run_id
 
 
-async def _execute(goals: tuple[str, ...]) -> list[str]:
-    ids = [await in_database_thread(queue, goal) for goal in goals]
+async def _execute(goals: tuple[str, ...], graph_id: str) -> list[str]:
+    ids = [await in_database_thread(queue, goal, graph_id) for goal in goals]
     while await in_database_thread(_is_busy, ids):
         await asyncio.sleep(0.01)
     return ids

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from runs.graphs.registry import register
 from runs.tools.base import Tool
 from runs.tools.registry import get_registry
 from tests.runs.cli.conftest import GOLDEN_GOAL
@@ -50,6 +51,47 @@ def test_an_edited_tool_diverges_at_its_outcome(cli, execute, oracle):
         '  recorded result = {"answer":"yes"}',
         '  produced result = {"answer":"no"}',
     ]
+
+
+GRAPH = {
+    "ir_version": "1.1.0",
+    "id": "two",
+    "nodes": [
+        {"id": "ask", "kind": "tool", "config": {"tool": "oracle", "out": "found"}},
+        {"id": "tell", "kind": "llm", "config": {"prompt": "!say {{ found.answer }}"}},
+    ],
+}
+
+
+def test_a_run_of_several_nodes_replays_clean_and_diverges_like_an_agent(cli, execute, oracle):
+    register(GRAPH, source="test", actor="test")
+    [run_id] = execute("go", graph_id="two")
+
+    clean = cli("replay", run_id)
+    oracle[0] = "no"
+    diverged = cli("replay", run_id)
+
+    assert (clean.code, clean.out) == (0, "OK: replay matches recorded log\n")
+    assert diverged.code == 1
+    assert diverged.lines[0].startswith(
+        "DIVERGED: seq 4, payload: different result; recorded ToolCallCompleted {"
+    )
+    assert diverged.lines[1:] == [
+        '  recorded result = {"answer":"yes"}',
+        '  produced result = {"answer":"no"}',
+    ]
+
+
+def test_another_model_is_refused_for_a_graph_as_well(cli, execute, oracle, settings):
+    register(GRAPH, source="test", actor="test")
+    [run_id] = execute("go", graph_id="two")
+    settings.MODEL_NAMES = ["openai:other"]
+    settings.OPENAI_API_KEY = "not-a-key"
+
+    refused = cli("replay", run_id)
+
+    assert refused.code == 1
+    assert refused.out.startswith("REFUSED: recorded with scripted/scripted/v0, configured is")
 
 
 def test_another_model_is_refused_unless_forced(cli, execute, settings):

@@ -10,7 +10,8 @@ from django.db import connection
 
 from project.lib.pool import in_database_thread
 from runs import dispatch
-from runs.engine.replay import ReplayReport, load_recording, replay_run
+from runs.engine.replay import load_recording, replay_run
+from runs.engine.replay_journal import ReplayReport
 from runs.engine.service import Engine
 from runs.graphs.registry import register
 from runs.log.events import StoredEvent
@@ -67,11 +68,11 @@ class Harness:
                 return run
             await asyncio.sleep(0.01)
 
-    async def until_event(self, run_id: str, kind: str) -> list[StoredEvent]:
-        """Wait until the log holds an event of that kind; returns the log."""
+    async def until_event(self, run_id: str, kind: str, times: int = 1) -> list[StoredEvent]:
+        """Wait until the log holds so many events of that kind; returns the log."""
         while True:
             events = await self.events(run_id)
-            if any(event.kind_name == kind for event in events):
+            if sum(event.kind_name == kind for event in events) >= times:
                 return events
             await asyncio.sleep(0.01)
 

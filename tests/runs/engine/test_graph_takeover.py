@@ -214,6 +214,10 @@ async def test_a_log_cut_off_at_any_event_leads_to_the_same_end(harness, registe
             assert [event.hash for event in events[:length]] == [event.hash for event in kept]
             assert repeated(events) == [], where
             assert (await harness.validate(run_id)).is_valid, where
+            calls = ledger.executed.copy()
+            report = await harness.replay(run_id)
+            assert report.is_clean, (where, report.divergence)
+            assert report.compared > 0 and ledger.executed == calls, where
             state = await final_state(run, events)
             assert state == expected or state == without_receipt(expected), where
             if state != expected:  # only where the charge was under way

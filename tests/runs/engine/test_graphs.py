@@ -1,5 +1,6 @@
 """Graphs of several nodes: routing, branches, waits, limits and what the log says of them."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from project.lib.pool import in_database_thread
 from runs.engine.graph.state import GraphState
 from runs.errors import InvalidInput
 from runs.graphs.registry import get_version
-from runs.services.lifecycle import pause_run, respond
+from runs.services.forking import fork_run
+from runs.services.lifecycle import pause_run, respond, resume_run
+from runs.services.mutations import Mutation
 
 
 def graph(nodes: list[dict[str, Any]], rules: Any = (), **more: Any) -> dict[str, Any]:
@@ -25,7 +28,7 @@ def rule(rule_id: str, when: Any, *then: dict[str, Any], **more: Any) -> dict[st
 
 
 async def fold(harness, run) -> GraphState:
-    version = await in_database_thread(get_version, run.graph_id, run.graph_hash)
+    version = await in_database_thread(get_version, run.graph_id, run.version_hash)
     state = GraphState(version)
     for event in await harness.events(run.id):
         state.apply(event.typed(), event.ts)
@@ -681,7 +684,7 @@ async def test_what_cannot_be_compared_fails_the_run_and_nothing_else(harness):
 async def test_an_integer_that_the_log_cannot_hold_is_refused_at_the_door(harness):
     harness.add_document(graph([{"id": "a", "kind": "echo"}], state_schema={"n": "int"}))
 
-    with pytest.raises(InvalidInput, match="n: Input should be a valid integer"):
+    with pytest.raises(InvalidInput, match="inputs: integers must fit into 64 bits"):
         await harness.submit("go", graph_id="test", inputs={"n": 2**63 + 5})
 
 
@@ -705,3 +708,43 @@ async def test_a_subgraph_that_has_begun_keeps_its_version(harness):
     assert run.status == "done", run.error
     assert state.state["said"] == "old"
     assert later.state["said"] == "new"
+
+
+async def test_a_run_and_its_forks_keep_the_version_of_a_subgraph_also_when_it_begins_anew(harness):
+    config = {"graph": "inner", "outputs": {"said": "word"}}
+    document = graph(
+        [
+            text("begin", "b", "begun"),
+            {"id": "sub", "kind": "subgraph", "config": config},
+            {"id": "nap", "kind": "sleep", "config": {"seconds": 600}},
+            {"id": "again", "kind": "subgraph", "config": config},
+        ]
+    )
+    harness.add_document(graph([text("old", "old", "word")]) | {"id": "inner"})
+    harness.add_document(document)
+
+    run_id = await harness.submit("go", graph_id="test")
+    await harness.until_event(run_id, "RunSuspended")
+    harness.add_document(graph([text("new", "new", "word")]) | {"id": "inner"})
+    await in_database_thread(pause_run, run_id=run_id, actor="me")
+    await harness.until(run_id, lambda run: run.status == "paused")
+    await in_database_thread(resume_run, run_id=run_id, actor="me", from_step=0)
+    await harness.until_event(run_id, "TimerSet", times=2)
+    parent = await harness.get(run_id)
+    overrides = Mutation(node_output_overrides={"nap": {}})
+    fork = await in_database_thread(
+        partial(fork_run, parent, step=0, mutation=overrides, caller=DAEMON)
+    )
+    child = await harness.until(fork.run_id, lambda run: run.is_finished)
+
+    versions = [await subgraph_versions(harness, one) for one in (run_id, child.id)]
+    assert child.status == "done", child.error
+    assert (await fold(harness, child)).state["said"] == "old"
+    assert [len(found) for found in versions] == [2, 2]
+    assert len({*versions[0], *versions[1]}) == 1
+
+
+async def subgraph_versions(harness, run_id: str) -> list[str]:
+    """Of each execution of a subgraph, the version that it ran."""
+    started = [e.data for e in await harness.events(run_id) if e.kind_name == "NodeStarted"]
+    return [data["graph_hash"] for data in started if data["node_kind"] == "subgraph"]

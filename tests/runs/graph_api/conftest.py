@@ -36,6 +36,6 @@ def stories(_shared_server: RunningServer) -> dict[str, str]:
         "from tests.runs.graph_api.story import LOGS",
         "from tests.runs.inspector.logs import write_run",
         "for name, (events, end) in LOGS.items():",
-        "    print(name, write_run(events, end=end, graph_hash='0' * 64).id)",
+        "    print(name, write_run(events, end=end).id)",
     )
     return dict(line.split() for line in written.splitlines())

@@ -1,6 +1,8 @@
 """GET /v1/graphs and GET /v1/registry/{kind}."""
 
+from tests.runs.api.daemon import read_stored
 from tests.runs.graph_api.client import GraphClient
+from tests.server import RunningServer
 
 
 def test_graphs_are_listed_by_id_with_hash_and_size(graphs: GraphClient):
@@ -11,6 +13,16 @@ def test_graphs_are_listed_by_id_with_hash_and_size(graphs: GraphClient):
     assert agent["node_count"] == 1
     assert agent["graph_hash"] == graphs.summary(graphs.start("hello"))["graph_hash"]
     assert listed == sorted(listed, key=lambda graph: graph["graph_id"])
+
+
+def test_a_server_keeps_the_versions_of_its_built_in_graphs(
+    graphs: GraphClient, server: RunningServer
+):
+    """For runs that the next release of the program finds unfinished."""
+    kept = "SELECT count(*) FROM runs_graphversion WHERE graph_id = %s AND hash = %s"
+
+    for graph in graphs.client.get("/v1/graphs").json():
+        assert read_stored(server, kept, graph["graph_id"], graph["graph_hash"]) == 1
 
 
 def test_tools_are_listed_with_their_schemas(graphs: GraphClient):

@@ -27,7 +27,8 @@ TORRENT = "!sleep 3\n!repeat 300 " + "x" * 20_000
 
 
 def test_a_queued_run_is_waited_for(start_server: StartServer):
-    graphs = GraphClient(start_server(flags=["--workers", "1"], workers=0).client)
+    server = start_server(flags=["--workers", "1"], env={"STARPORT_DRAIN_SECONDS": "0"}, workers=0)
+    graphs = GraphClient(server.client)
     if not IS_CELERY:
         blocking = graphs.start(SLEEPING_GOAL)
         graphs.until(blocking, "running")

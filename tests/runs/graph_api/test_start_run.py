@@ -102,6 +102,58 @@ def test_what_does_not_fit_is_located(graphs: GraphClient, body: Any, item: dict
     assert "url" not in found
 
 
+def deep(levels: int) -> str:
+    return "[" * levels + "]" * levels
+
+
+@pytest.mark.parametrize(
+    ("value", "location"),
+    [
+        ("9223372036854775808", ["body", "inputs", "n"]),
+        ("-9223372036854775809", ["body", "inputs", "n"]),
+        ("18446744073709551616", ["body", "inputs", "n"]),
+        (f'{{"a": [0, {"9" * 50}]}}', ["body", "inputs", "n", "a", 1]),
+        ("9" * 5_000, None),
+        ("1e999", None),
+        ("-Infinity", None),
+        ("NaN", None),
+        (r'"\ud800"', None),
+        (deep(24), ["body", "inputs"]),
+        (deep(40), ["body"]),
+        (deep(5_000), None),
+        (r'{"a\u0000": 1}', ["body", "inputs"]),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+def test_what_no_log_can_hold_is_refused_and_starts_nothing(
+    graphs: GraphClient, value: str, location: list[str | int] | None
+):
+    """A place of `None` is one that only the JSON reader knows."""
+    before = graphs.page()["total"]
+
+    body = f'{{"graph_id": "agent", "inputs": {{"goal": "hello", "n": {value}}}}}'
+    answer = graphs.client.post("/v1/runs", content=body)
+
+    [item] = answer.json()["detail"]
+    assert answer.status_code == 422
+    if location is None:
+        assert item["type"] == "json_invalid"
+    else:
+        assert item["loc"] == location
+    assert graphs.page()["total"] == before
+
+
+@pytest.mark.parametrize(
+    "value", [9223372036854775807, -9223372036854775808, 1.7e308, 0.1234567890123456789, "é😀"]
+)
+def test_the_largest_that_a_log_holds_is_kept_as_it_came(graphs: GraphClient, value: Any):
+    run_id = graphs.start("hello", inputs={"goal": "hello", "n": value})
+
+    graphs.until(run_id, "done")
+    [first, *_] = graphs.client.get(f"/api/v1/runs/{run_id}/events").json()["events"]
+    assert first["payload"]["inputs"] == {"n": value}
+
+
 def test_a_body_that_is_not_json_is_located(graphs: GraphClient):
     answer = graphs.client.post("/v1/runs", content=b'{"graph_id": nope}')
 

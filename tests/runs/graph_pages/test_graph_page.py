@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from runs.graphs.registry import register
+from runs.graphs.documents import parse_graph
+from runs.graphs.registry import built_in_graphs, keep_versions, register
 from tests.runs.inspector.logs import write_run
 
 pytestmark = pytest.mark.django_db
@@ -152,6 +153,21 @@ def test_every_version_can_be_looked_at(admin_client, text_of):
     assert text_of(older).count(" current ") == 1
     assert admin_client.get(f"{GRAPH}mine?version=abc").status_code == 404
     assert admin_client.get(f"{GRAPH}nosuch").status_code == 404
+
+
+def test_a_built_in_graph_has_its_earlier_versions_and_itself_once(admin_client, text_of):
+    now = built_in_graphs()["approval"]
+    before = parse_graph(document([{"id": "old", "kind": "echo"}]) | {"id": "approval"})
+    keep_versions([before, now])
+
+    page = admin_client.get(f"{GRAPH}approval")
+    older = admin_client.get(f"{GRAPH}approval?version={before.hash}")
+    catalogue = admin_client.get("/admin/runs/graphversion/").content.decode()
+
+    assert [node for _, node in nodes_on(older)] == ["old"]
+    assert text_of(older).count(now.hash[:12]) == 1
+    assert text_of(page).count(" current ") == 1
+    assert catalogue.count('graph/approval"') == 1
 
 
 def test_the_runs_of_a_graph_are_linked_and_counted(admin_client, text_of):

@@ -178,15 +178,6 @@ def problems_of(sent: Any) -> tuple[Problem, ...]:
             "/parallel/0/targets/1",
             "a branch cannot jump",
         ),
-        (
-            document(
-                ECHO,
-                node("write_artifact", "b", content_field="goal", content_type="text/plain"),
-                parallel=[{"targets": ["a", "b"], "strategy": "any"}],
-            ),
-            "/parallel/0/targets/1",
-            "may have had its effect already",
-        ),
     ],
 )
 def test_a_bad_document_is_refused_with_a_pointer(sent: Any, pointer: str, complaint: str):

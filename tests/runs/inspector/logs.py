@@ -15,6 +15,7 @@ from runs.event_types import (
     TurnStarted,
     UserMessageAppended,
 )
+from runs.graphs.registry import built_in_graphs
 from runs.log.append import RunTail, commit
 from runs.models import Run
 
@@ -50,6 +51,9 @@ def write_run(
 ) -> Run:
     """A run whose log holds `payloads` and an end: completed, failed, cancelled or none (`""`)."""
     fields.setdefault("goal", "goal")
+    built_in = built_in_graphs().get(fields.get("graph_id", "agent"))
+    if built_in is not None:
+        fields.setdefault("graph_hash", built_in.hash)
     run = Run.objects.create(status="running", lease_token="mine", **fields)
     tail = RunTail.load(run, lease_token="mine")
     first, *rest = payloads or plain_turn()

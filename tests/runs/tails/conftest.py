@@ -29,8 +29,13 @@ def _driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
         document = {"ir_version": "1.1.0", "id": name, "nodes": nodes}
         Path(graphs, f"{name}.yaml").write_text(yaml.safe_dump(document))
     with _server_factory(tmp_path_factory) as start:
-        # Tools that raise are logged with their traceback.
-        yield Driver(start(flags=["--graphs", str(graphs)], env=WITH_FAULT_TOOLS, may_fail=True))
+        server = start(
+            flags=["--graphs", str(graphs)],
+            env=WITH_FAULT_TOOLS | {"STARPORT_DRAIN_SECONDS": "0"},
+            workers=2,
+            may_fail=True,  # tools that raise are logged with their traceback
+        )
+        yield Driver(server)
 
 
 @pytest.fixture

@@ -148,7 +148,8 @@ def test_a_message_injected_while_a_tool_runs_comes_after_its_result(
     driver: Driver, steer: Steering
 ):
     before = driver.traces("upsert").total()
-    run_id = driver.start('!tool upsert {"seconds": 1}\n!turn\n!say not this')
+    # Much longer than the engine takes to hear of what another process put into a mailbox.
+    run_id = driver.start('!tool upsert {"seconds": 5}\n!turn\n!say not this')
     driver.until_traced("upsert", before + 1)
 
     steer("inject_message", run_id, content="rather this")

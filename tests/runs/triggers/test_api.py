@@ -115,6 +115,30 @@ def test_what_is_unknown_or_switched_off_cannot_be_fired(
     )
 
 
+@pytest.mark.parametrize("kind", ["cron", "hook"])
+@pytest.mark.parametrize(
+    ("value", "location"),
+    [
+        ("9223372036854775808", ["body", "n"]),
+        ("1e999", None),
+        ("[" * 40 + "]" * 40, ["body"]),
+    ],
+)
+def test_what_no_log_can_hold_is_refused_and_fires_nothing(
+    graphs: GraphClient, cron: str, hook: Hook, kind: str, value: str, location: Any
+):
+    name, before = (cron if kind == "cron" else hook.name), graphs.page()["total"]
+
+    content = f'{{"goal": "hello", "n": {value}}}'
+    answer = graphs.client.post(f"/v1/triggers/{name}/fire", content=content)
+
+    [item] = answer.json()["detail"]
+    assert answer.status_code == 422
+    assert item["loc"] == location if location else item["type"] == "json_invalid"
+    assert graphs.page()["total"] == before
+    assert row(graphs, name)["last_run_id"] is None
+
+
 def test_what_can_be_no_id_or_path_is_not_looked_for(graphs: GraphClient, hook: Hook):
     for path in ("/v1/triggers/%00/fire", "/hooks/%00", f"/hooks/{hook.name}/", "/hooks/"):
         answer = graphs.client.post(path)

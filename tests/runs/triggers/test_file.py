@@ -70,6 +70,13 @@ def test_the_file_is_what_there_is_after_each_start(start_server: StartServer):
         ("0 3 * * *", "61 * * * *", "/cron/0/expr: bad minute in '61 * * * *'"),
         ("Europe/Berlin", "Europe/Atlantis", "/cron/0/tz: 'Europe/Atlantis' is no IANA time zone"),
         ("{goal: Tidy up}", "{}", "/cron/0/params: goal must not be blank"),
+        (
+            "{goal: Tidy up}",
+            '{goal: "half \\uD800"}',
+            "params: goal: must not contain lone",
+        ),
+        ("{goal: Tidy up}", "{goal: a, n: .inf}", "/cron/0/params: inputs: numbers must be finite"),
+        ("{goal: Tidy up}", "{goal: a, n: 9223372036854775808}", "inputs: integers must fit"),
         ("graph_id: agent\n", "graph_id: gone\n", "/webhook/0/graph_id: there is no graph 'gone'"),
         ("TICKETS_SECRET", "UNSET_SECRET", "/webhook/0/current_secret_env: the environment of"),
         ("id: tickets", "id: nightly", "/webhook/0/id: 'nightly' stands at /cron/0 already"),

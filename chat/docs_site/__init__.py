@@ -1,0 +1,1 @@
+"""`/docs`: the pages of this project's documentation, rendered and searchable."""

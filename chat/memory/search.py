@@ -1,0 +1,83 @@
+"""Search: by words, and when an embedding model is configured, by meaning as well."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chat.live_settings import current
+from chat.live_settings.groups import Memory
+from chat.memory import embedding, vectors
+from chat.memory.days import local_time
+from chat.memory.documents import SHARED
+from chat.memory.full_text import best_chunks
+from chat.memory.queries import parse
+from chat.memory.ranking import decay, diversify, fuse, wanted_candidates
+from chat.models import MemoryChunk
+
+MAX_LIMIT = 100
+QUERY_CHARS = 10_000  # more is cut off
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Lines of a document, both ends included. `source` is its name."""
+
+    source: str
+    text: str
+    line_start: int
+    line_end: int
+
+
+def search(owner: str, query: str, limit: int) -> list[Hit]:
+    """What the shared documents and those of `owner` say to a query, the best first.
+
+    Takes any text; `limit` is kept between 1 and 100.
+    """
+    limit = min(max(limit, 1), MAX_LIMIT)
+    query = query[:QUERY_CHARS]
+    if not query.strip():
+        return []
+    owners = (SHARED, owner)
+    by_words = best_chunks(owners, parse(query), limit=wanted_candidates(limit))
+    wanted = embedding.embed_query(query)
+    if wanted is None:
+        hits = _read(dict(by_words))
+        return [hits[pk] for pk in _aged(dict(by_words), hits)[:limit]]
+    near = vectors.nearest(owners, wanted.model, wanted.vector, limit=wanted_candidates(limit))
+    scores = fuse([[pk for pk, _ in by_words], near])
+    best = sorted(scores, key=lambda pk: (scores[pk], pk))[: 3 * limit]
+    hits = _read(best)
+    order = _aged({pk: scores[pk] for pk in best}, hits)[: 2 * limit]
+    return [hits[pk] for pk in _diverse(order, wanted, limit)]
+
+
+def _aged(scores: Mapping[int, float], hits: Mapping[int, Hit]) -> list[int]:
+    """Best first, with what time has made of the scores."""
+    half_life, today = current(Memory).half_life_days, local_time().date()
+
+    def place(pk: int) -> tuple[float, str, int]:
+        hit = hits[pk]
+        age = decay(hit.source, today=today, half_life_days=half_life)
+        return scores[pk] * age, hit.source, hit.line_start
+
+    return sorted((pk for pk in scores if pk in hits), key=place)
+
+
+def _diverse(order: list[int], wanted: embedding.Embedded, limit: int) -> list[int]:
+    """The best that do not all say the same. A chunk without embedding is like nothing."""
+    stored = vectors.read(order, wanted.model)
+    there = [stored.get(pk, vectors.NOTHING) for pk in order]
+    places = diversify(
+        [vectors.cosine(wanted.vector, vector) for vector in there],
+        lambda one, other: vectors.cosine(there[one], there[other]),
+        trade=current(Memory).mmr_lambda,
+        limit=limit,
+    )
+    return [order[place] for place in places]
+
+
+def _read(ids: Mapping[int, float] | list[int]) -> dict[int, Hit]:
+    """Those that are still there: a document may have been written meanwhile."""
+    rows = MemoryChunk.objects.filter(pk__in=list(ids)).values_list(
+        "pk", "document__name", "text", "line_start", "line_end"
+    )
+    return {pk: Hit(name, text, start, end) for pk, name, text, start, end in rows}

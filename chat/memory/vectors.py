@@ -1,0 +1,110 @@
+"""Embeddings as they are stored, and the nearest of them.
+
+Walking all vectors of an owner in Python would take seconds at a hundred thousand. So the walk is
+over their signatures (a bit for the sign of each number), of which differing bits are quickly
+counted, and only the best few hundred are compared exactly.
+"""
+
+import heapq
+import math
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import mul
+
+from django.db import connection
+
+from chat.models import MemoryChunk
+
+#: Of the vectors with the closest signatures, how many are compared exactly for each wanted one.
+EXACT_PER_WANTED = 8
+_ROWS_AT_ONCE = 2_000
+
+_SIGNATURES = """
+    SELECT id, signature FROM chat_memorychunk
+    WHERE owner IN (%s, %s) AND embedding_model = %s AND signature IS NOT NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """An embedding with its length, so that comparing two needs one sum."""
+
+    numbers: "array[float]"
+    norm: float
+
+    @classmethod
+    def of(cls, numbers: Iterable[float]) -> "Vector":
+        """Raises `OverflowError` for what float32 cannot hold, and for what is no number."""
+        kept = array("f", numbers)
+        norm = math.sqrt(sum(map(mul, kept, kept)))
+        if not math.isfinite(norm):
+            raise OverflowError("an embedding has a number that float32 cannot hold")
+        return cls(kept, norm)
+
+
+NOTHING = Vector(array("f"), 0.0)
+
+
+def cosine(one: Vector, other: Vector) -> float:
+    """0 when one of them is zero, or they are of different models."""
+    lengths = one.norm * other.norm
+    if lengths == 0.0 or len(one.numbers) != len(other.numbers):
+        return 0.0
+    product: float = sum(map(mul, one.numbers, other.numbers))
+    return product / lengths
+
+
+def pack(vector: Vector) -> bytes:
+    """Little-endian float32, whatever this machine's order is, of the length 1 (or 0)."""
+    numbers = array("f", (number / (vector.norm or 1.0) for number in vector.numbers))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tobytes()
+
+
+def unpack(stored: bytes | memoryview) -> Vector:
+    numbers = array("f")
+    numbers.frombytes(stored)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return Vector(numbers, 1.0)
+
+
+def signature(vector: Vector) -> bytes:
+    """A bit for each number, set when it is positive."""
+    bits = 0
+    for number in vector.numbers:
+        bits = bits << 1 | (number > 0)
+    return bits.to_bytes((len(vector.numbers) + 7) // 8, "big")
+
+
+def read(ids: Sequence[int], model: str) -> dict[int, Vector]:
+    """The embeddings that these chunks have of a model."""
+    rows = MemoryChunk.objects.filter(
+        pk__in=ids, embedding_model=model, embedding__isnull=False
+    ).values_list("pk", "embedding")
+    return {pk: unpack(stored) for pk, stored in rows if stored is not None}
+
+
+def nearest(owners: tuple[str, str], model: str, wanted: Vector, *, limit: int) -> list[int]:
+    """Ids of the chunks whose embeddings are nearest to `wanted`, the nearest first."""
+    sign = int.from_bytes(signature(wanted), "big")
+    candidates = heapq.nsmallest(
+        EXACT_PER_WANTED * limit,
+        (
+            ((sign ^ int.from_bytes(stored, "big")).bit_count(), pk)
+            for pk, stored in _signatures(owners, model)
+        ),
+    )
+    there = read([pk for _, pk in candidates], model)
+    likeness = {pk: cosine(wanted, vector) for pk, vector in there.items()}
+    return sorted(likeness, key=lambda pk: (-likeness[pk], pk))[:limit]
+
+
+def _signatures(owners: tuple[str, str], model: str) -> Iterator[tuple[int, bytes]]:
+    with connection.cursor() as cursor:
+        cursor.execute(_SIGNATURES, [*owners, model])
+        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+            yield from rows

@@ -1,0 +1,1 @@
+"""The page at `/`: sessions, a conversation, and a place to write."""

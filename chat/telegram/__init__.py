@@ -1,0 +1,1 @@
+"""The Telegram bot: people write to it, and runs answer."""

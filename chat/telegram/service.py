@@ -1,0 +1,56 @@
+"""The bot as a service of a server: runs while it is switched on and has a token."""
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from django.conf import settings
+
+from chat.live_settings import current
+from chat.live_settings.groups import Telegram
+from chat.live_settings.secrets import BOT_TOKEN, secret
+from chat.telegram.bot import Bot
+from chat.telegram.bot_api import BotApi
+from project.lib.pool import in_database_thread
+
+logger = logging.getLogger(__name__)
+
+#: How soon a change of the settings acts.
+LOOK_SECONDS = 1.0
+
+
+async def keep_bot_running() -> None:
+    """Start, restart and stop the bot as the settings say, until cancelled."""
+    token, task = "", None
+    try:
+        while True:
+            wanted = await in_database_thread(_wanted_token)
+            if wanted != token or (task is not None and task.done()):
+                await _stop(task)
+                token = wanted
+                task = asyncio.create_task(_run(token)) if token else None
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        await _stop(task)
+
+
+async def _run(token: str) -> None:
+    try:
+        async with BotApi(settings.TELEGRAM_API_BASE, token) as api:
+            await Bot(api).run()
+    except Exception:
+        logger.exception("the bot stopped, it is started again")
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _stop(task: "asyncio.Task[None] | None") -> None:
+    if task is None:
+        return
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _wanted_token() -> str:
+    """Empty while the bot is switched off, or has no token."""
+    return secret(BOT_TOKEN) if current(Telegram).enabled else ""

@@ -1,0 +1,289 @@
+"""The bot, as people who write to it see it."""
+
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tests.chat.telegram.bot_api_server import TOKEN
+from tests.chat.telegram.conftest import Bot
+
+_numbers = count(1_000)
+
+
+@pytest.fixture
+def chat() -> int:
+    """A private chat; its id is that of the account."""
+    return next(_numbers)
+
+
+def test_a_message_is_answered(bot: Bot, chat: int):
+    ada = bot.user(chat)
+
+    bot.telegram.say("hello", sender=ada, chat=chat)
+
+    assert bot.telegram.texts(chat) == ["You said: hello"]
+    assert bot.telegram.wait_for("sendChatAction", chat=chat)[0]["action"] == "typing"
+
+
+def test_a_conversation_goes_on_and_is_stored_like_any(bot: Bot, chat: int):
+    ada = bot.user(chat)
+
+    for number, text in enumerate(("the first", "the second"), 1):
+        bot.telegram.say(text, sender=ada, chat=chat)
+        bot.telegram.texts(chat, number)
+
+    run = bot.gateway.get("/v1/runs", limit=1)["items"][0]
+    messages = bot.gateway.get(f"/v1/runs/{run['run_id']}/state")["state"]["messages"]
+    assert [message["text"] for message in messages][:2] == ["the first", "You said: the first"]
+
+
+def test_anybody_may_say_start_and_learns_what_to_tell_the_admin(bot: Bot, chat: int):
+    stranger = {"id": chat, "username": "Stranger"}
+
+    for text in ("/start", "/start payload", "/start@the_bot"):
+        bot.telegram.say(text, sender=stranger, chat=chat)
+
+    texts = bot.telegram.texts(chat, 3)
+    assert all(str(chat) in text and "@Stranger" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("sender", "said"),
+    [({"id": 5}, "is not linked"), (None, "Could not determine your Telegram ID.")],
+)
+def test_who_is_not_linked_is_told_so_and_starts_nothing(bot: Bot, chat: int, sender, said: str):
+    before = bot.gateway.get("/v1/runs")["total"]
+
+    bot.telegram.say("hello", sender=sender, chat=chat)
+
+    assert said in bot.telegram.texts(chat)[0]
+    assert bot.gateway.get("/v1/runs")["total"] == before
+
+
+def test_files_of_strangers_are_not_even_fetched(bot: Bot, chat: int):
+    document = {"file_id": "secret-plans", "file_name": "plans.txt", "file_size": 5}
+
+    bot.telegram.say("", sender={"id": 6}, chat=chat, document=document)
+
+    bot.telegram.texts(chat)
+    asked = [call for call in bot.telegram.calls if call.method == "getFile"]
+    assert all(call.body["file_id"] != "secret-plans" for call in asked)
+
+
+def test_a_name_is_good_for_the_first_message_and_its_id_from_then_on(bot: Bot, chat: int):
+    bot.user(chat, username="@Grace")
+    grace, thief = {"id": chat, "username": "grace"}, {"id": chat + 500_000, "username": "GRACE"}
+
+    bot.telegram.say("it is me", sender=grace, chat=chat)
+    bot.telegram.texts(chat)
+    bot.telegram.say("so am I", sender=thief, chat=chat + 500_000)
+
+    assert "is not linked" in bot.telegram.texts(chat + 500_000)[0]
+
+
+def test_groups_are_ignored(bot: Bot, chat: int):
+    ada = bot.user(chat)
+    group = {"message_id": 1, "chat": {"id": -chat, "type": "group"}, "from": ada, "text": "hi"}
+
+    bot.telegram.deliver(message=group)
+    bot.telegram.say("alone", sender=ada, chat=chat)
+
+    bot.telegram.texts(chat)
+    assert all(int(call.body.get("chat_id", 0)) != -chat for call in bot.telegram.calls)
+
+
+def test_only_the_last_text_is_sent_unless_all_are_wanted(bot: Bot, chat: int):
+    ada = bot.user(chat)
+    script = "!say Let me see.\n!tool now {}\n!turn\n!say Done."
+
+    bot.telegram.say(script, sender=ada, chat=chat)
+    assert bot.telegram.texts(chat) == ["Done."]
+
+    bot.configure(stream_mode="all_messages")
+    bot.telegram.say(script, sender=ada, chat=chat)
+    assert bot.telegram.texts(chat, 3)[1:] == ["Let me see.", "Done."]
+
+
+def test_markdown_arrives_as_html_and_long_answers_in_pieces(bot: Bot, chat: int):
+    ada = bot.user(chat)
+
+    bot.telegram.say("!say **bold**", sender=ada, chat=chat)
+    first = bot.telegram.wait_for("sendMessage", chat=chat)[0]
+    bot.telegram.say("!repeat 2000 words ", sender=ada, chat=chat)
+
+    assert (first["text"], first["parse_mode"]) == ("<b>bold</b>", "HTML")
+    assert len(bot.telegram.texts(chat, 4)) >= 4
+
+
+def test_what_telegram_does_not_take_as_html_is_sent_as_it_was_written(bot: Bot, chat: int):
+    ada = bot.user(chat)
+    bot.telegram.refuse["sendMessage"] = [(400, {"ok": False, "description": "can't parse"})]
+
+    bot.telegram.say("!say **bold**", sender=ada, chat=chat)
+
+    sent = bot.telegram.wait_for("sendMessage", chat=chat, count=2)[1]
+    assert sent["text"] == "**bold**"
+    assert "parse_mode" not in sent
+
+
+def test_the_bot_waits_when_telegram_asks_for_it(bot: Bot, chat: int):
+    ada = bot.user(chat)
+    busy = {"ok": False, "description": "Too Many Requests", "parameters": {"retry_after": 0.2}}
+    bot.telegram.refuse["sendMessage"] = [(429, busy)]
+
+    bot.telegram.say("hello", sender=ada, chat=chat)
+
+    assert bot.telegram.texts(chat, 2) == ["You said: hello"] * 2
+
+
+@pytest.mark.parametrize(
+    "script", ["!fail auth", '!tool calculate {"expression": "1"}\n!fail auth']
+)
+def test_a_failure_tells_no_details(bot: Bot, chat: int, script: str):
+    ada = bot.user(chat)
+
+    bot.telegram.say(script, sender=ada, chat=chat)
+
+    assert bot.telegram.texts(chat) == ["Sorry, an error occurred."]
+
+
+def test_a_question_comes_with_buttons_and_a_press_answers_it_once(bot: Bot, chat: int):
+    ada = bot.user(chat)
+    script = (
+        '!tool ask_human {"prompt": "Which?", "choices": ["red", "green"]}\n!turn\n!say Thanks.'
+    )
+
+    bot.telegram.say(script, sender=ada, chat=chat)
+    asked = bot.telegram.wait_for("sendMessage", chat=chat)[0]
+    buttons = [row[0] for row in asked["reply_markup"]["inline_keyboard"]]
+    press = {"from": ada, "message": {"message_id": 9, "chat": {"id": chat, "type": "private"}}}
+    bot.telegram.deliver(
+        callback_query={"id": f"q{chat}", "data": buttons[1]["callback_data"], **press}
+    )
+    answered = bot.telegram.texts(chat, 2)
+    bot.telegram.deliver(
+        callback_query={"id": f"r{chat}", "data": buttons[0]["callback_data"], **press}
+    )
+    bot.telegram.wait_for("editMessageReplyMarkup", chat=chat, count=2)
+
+    assert [button["text"] for button in buttons] == ["red", "green"]
+    assert answered == ["Which?", "Thanks."]
+    replies = [call.body for call in bot.telegram.calls if call.method == "answerCallbackQuery"]
+    assert replies[-1]["text"] == "That question is settled already."
+
+
+def test_a_question_is_answered_by_writing_as_well(bot: Bot, chat: int):
+    ada = bot.user(chat)
+
+    bot.telegram.say('!tool ask_human {"prompt": "Who?"}\n!turn\n!say Hi.', sender=ada, chat=chat)
+    bot.telegram.texts(chat)
+    bot.telegram.say("Me", sender=ada, chat=chat)
+
+    assert bot.telegram.texts(chat, 2) == ["Who?", "Hi."]
+
+
+def test_somebody_else_cannot_press_my_buttons(bot: Bot, chat: int):
+    ada, eve = bot.user(chat), bot.user(chat + 300_000)
+    script = '!tool ask_human {"prompt": "Pay?", "choices": ["yes", "no"]}\n!turn\n!say Paid.'
+
+    bot.telegram.say(script, sender=ada, chat=chat)
+    asked = bot.telegram.wait_for("sendMessage", chat=chat)[0]
+    data = asked["reply_markup"]["inline_keyboard"][0][0]["callback_data"]
+    place = {"message_id": 3, "chat": {"id": chat + 300_000, "type": "private"}}
+    bot.telegram.deliver(callback_query={"id": "eve", "from": eve, "data": data, "message": place})
+    bot.telegram.wait_for("editMessageReplyMarkup", chat=chat + 300_000)
+
+    run_id = data.split(":")[1]
+    assert bot.gateway.get(f"/v1/runs/{run_id}")["status"] == "awaiting-input"
+
+
+def test_files_are_stored_and_named_to_the_model(bot: Bot, chat: int):
+    ada = bot.user(chat)
+    bot.telegram.files["a-list"] = b"milk"
+    document = {"file_id": "a-list", "file_name": "../list.txt", "file_size": 4}
+
+    bot.telegram.say("", sender=ada, chat=chat, caption="read this", document=document)
+
+    assert "downloads/" in bot.telegram.texts(chat)[0]
+    [stored] = (bot.server.data_dir / "files" / "downloads").glob("*list.txt")
+    assert stored.read_bytes() == b"milk"
+
+
+def test_a_file_that_is_too_large_is_said_to_be(bot: Bot, chat: int):
+    ada = bot.user(chat)
+    document = {"file_id": "huge", "file_name": "huge.bin", "file_size": 30 * 1_048_576}
+
+    bot.telegram.say("", sender=ada, chat=chat, document=document)
+
+    assert "exceeds 20.0 MB limit" in bot.telegram.texts(chat)[0]
+
+
+def test_what_a_run_attaches_is_sent(bot: Bot, chat: int):
+    ada = bot.user(chat)
+    folder = bot.server.data_dir / "files"
+    folder.mkdir(exist_ok=True)
+    (folder / "report.txt").write_text("all is well")
+
+    bot.telegram.say(
+        '!tool attach {"path": "report.txt"}\n!turn\n!say Here.', sender=ada, chat=chat
+    )
+
+    [sent] = bot.telegram.wait_for("sendDocument", chat=chat)
+    assert sent["document"]["name"] == "report.txt"
+    assert sent["document"]["data"] == b"all is well"
+
+
+def test_new_begins_a_conversation_and_stop_ends_a_run(bot: Bot, chat: int):
+    ada = bot.user(chat)
+    bot.telegram.say("before", sender=ada, chat=chat)
+    bot.telegram.texts(chat)
+
+    bot.telegram.say("/new", sender=ada, chat=chat)
+    bot.telegram.texts(chat, 2)
+    bot.telegram.say("!sleep 120\n!say never", sender=ada, chat=chat)
+    bot.telegram.wait_for("sendChatAction", chat=chat, count=2)
+    bot.telegram.say("/stop", sender=ada, chat=chat)
+
+    assert sorted(bot.telegram.texts(chat, 4)[2:]) == ["Stopped.", "Stopped."]
+
+
+def test_the_same_update_twice_is_one_message(bot: Bot, chat: int):
+    ada = bot.user(chat)
+    bot.telegram.say("once", sender=ada, chat=chat)
+    bot.telegram.texts(chat)
+    before = bot.gateway.get("/v1/runs")["total"]
+
+    message = {"message_id": 1, "chat": {"id": chat, "type": "private"}, "from": ada}
+    with bot.telegram._changed:
+        known = bot.telegram._next_id - 1
+        bot.telegram._updates.append({"update_id": known, "message": {**message, "text": "once"}})
+    bot.telegram.say("twice", sender=ada, chat=chat)
+
+    assert bot.telegram.texts(chat, 2) == ["You said: once", "You said: twice"]
+    assert bot.gateway.get("/v1/runs")["total"] == before + 1
+
+
+def test_nonsense_does_not_stop_the_bot(bot: Bot, chat: int):
+    ada = bot.user(chat)
+    updates: tuple[dict[str, Any], ...] = (
+        {"message": {"chat": {"type": "private"}}},
+        {"message": {"chat": {"id": "x", "type": "private"}, "text": 5}},
+        {"callback_query": {"id": "1", "data": "r:1:2"}},
+        {"edited_message": {}},
+    )
+    for nonsense in updates:
+        bot.telegram.deliver(**nonsense)
+
+    bot.telegram.say("still there?", sender=ada, chat=chat)
+
+    assert bot.telegram.texts(chat) == ["You said: still there?"]
+
+
+def test_the_token_is_in_no_log(bot: Bot, chat: int):
+    bot.telegram.refuse["getUpdates"] = [(500, {"ok": False, "description": "broken"})]
+    ada = bot.user(chat)
+    bot.telegram.say("hello", sender=ada, chat=chat)
+    bot.telegram.texts(chat)
+
+    assert TOKEN not in bot.server.errors()
