@@ -8,6 +8,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from tests.chat.cast import Users
 from tests.chat.conftest import AsRole
 from tests.chat.gateway import Gateway
 from tests.chat.socket.client import (
@@ -19,7 +20,6 @@ from tests.chat.socket.client import (
     send,
     text_of,
 )
-from tests.chat.users import Users
 from tests.conftest import StartServer
 from tests.runs.api.daemon import as_holder_of
 from tests.runs.graph_api.sockets import PATIENCE_SECONDS, read_all
