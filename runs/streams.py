@@ -54,15 +54,17 @@ async def follow_batches(
     after: int = 0,
     *,
     deltas: bool = False,
+    catch_up: bool = False,
     begin: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncGenerator[list[Item], None]:
     """`follow`, with everything that is ready at a time in one list.
 
     An empty list is the heartbeat: the log has nothing new, but the row may. `begin` starts the
-    run, or lets it go on, once it is watched, so that no delta is missed; a heartbeat follows.
+    run, or lets it go on, once it is watched, so that no delta is missed; a heartbeat follows. With
+    `catch_up` the text that streams at that moment comes from its beginning, see `Hub.watch`.
     """
     silence = settings.STARPORT_STREAM_HEARTBEAT_SECONDS
-    with hub.watch(run_id, deltas=deltas) as watcher:
+    with hub.watch(run_id, deltas=deltas, catch_up=catch_up) as watcher:
         if begin is not None:
             await begin()
             yield []
