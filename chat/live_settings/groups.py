@@ -183,6 +183,9 @@ class Providers(Group):
     ollama_base_url: Annotated[str, AfterValidator(_base_url)] = ""
 
 
+#: What is read when a server starts and does not act before.
+AFTER_RESTART = frozenset({"server_addr"})
+
 #: By name, as they are stored.
 GROUPS: dict[str, type[Group]] = {
     "general": General,

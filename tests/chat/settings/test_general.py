@@ -189,6 +189,15 @@ def test_each_change_is_in_the_history_and_the_audit_trail(admin: Caller):
     assert facts[-1]["changed"] == ["max_turns"]
 
 
+def test_an_address_that_acts_after_a_restart_is_warned_of(admin: Caller, caplog):
+    admin.put(PATH, {**WHOLE, "server_addr": admin.get(PATH)["server_addr"]})
+    before = caplog.text
+    admin.put(PATH, WHOLE)
+
+    assert "started again" not in before
+    assert "a setting acts when the server is started again" in caplog.text
+
+
 def test_messages_may_ask_for_a_model_by_the_name_that_was_put(admin: Caller):
     admin.put(PATH, {**WHOLE, "models": ["gemini/gemini-3.8-flash", "scripted/scripted"]})
 
