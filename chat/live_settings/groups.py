@@ -174,7 +174,9 @@ class Redaction(Group):
 
 
 class Providers(Group):
-    """Where providers of models are reached; "": at their own address. Their keys are secrets."""
+    """Where providers of models are reached. Their keys are secrets and kept apart."""
+
+    # Empty: at the provider's own address.
 
     openai_base_url: Annotated[str, AfterValidator(_base_url)] = ""
     anthropic_base_url: Annotated[str, AfterValidator(_base_url)] = ""
