@@ -1,5 +1,7 @@
 """The admin pages of chat; each room has its own."""
 
+from chat.costs import admin as costs
 from chat.cron import admin as cron
+from chat.memory import admin as memory
 
-__all__ = ["cron"]
+__all__ = ["costs", "cron", "memory"]

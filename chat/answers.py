@@ -12,6 +12,7 @@ from typing import Any
 from chat import live
 from chat.models import Exchange
 from project.lib.pool import in_database_thread
+from runs.errors import SpendingLimitReached
 from runs.live import TextDelta
 from runs.log.events import StoredEvent
 from runs.models import Run
@@ -162,6 +163,11 @@ class Tally:
     def text(self) -> str:
         """All that was said; a question is said, too."""
         return "\n".join([*self.texts, *([self.question] if self.question else [])])
+
+    @property
+    def is_over_spending_limit(self) -> bool:
+        """Stopped by what its user or key may spend, not by a budget of its own."""
+        return self.error_type == "budget" and self.error.startswith(str(SpendingLimitReached()))
 
     @property
     def uncached_input_tokens(self) -> int:

@@ -6,14 +6,20 @@ class ChatConfig(AppConfig):
     verbose_name = "Chat"
 
     def ready(self) -> None:
-        from chat import receivers  # noqa: F401 - it connects itself
-        from chat.live_settings.reading import OperatorSource
-        from runs import operator_settings
-
-        operator_settings.provide(OperatorSource())
+        from chat import notifications, receivers  # noqa: F401 - receivers connect themselves
+        from chat.costs.gate import Gate
         from chat.cron.tools import TOOLS as CRON_TOOLS
+        from chat.live_settings.reading import OperatorSource
+        from chat.memory.review import GRAPH
         from chat.memory.tools import TOOLS as MEMORY_TOOLS
+        from runs import news, operator_settings
+        from runs.engine import spending
+        from runs.graphs.registry import offer_graph
         from runs.tools.registry import register_tool
 
+        operator_settings.provide(OperatorSource())
+        spending.set_limits(Gate())
+        news.hear(notifications.TOPIC, notifications.hear)
         for tool in (*CRON_TOOLS, *MEMORY_TOOLS):
             register_tool(tool)
+        offer_graph(GRAPH)

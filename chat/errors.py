@@ -71,6 +71,14 @@ class TelegramAccountTaken(ChatError):
         super().__init__("This Telegram account is linked to another user")
 
 
+class TargetInvalid(ChatError):
+    """A page to look at is not named by a URL that can be looked at."""
+
+
+class TargetForbidden(ChatError):
+    """A page to look at lies where nobody may be sent."""
+
+
 class SessionNotFound(ChatError):
     """There is no such session, or not for this caller."""
 
@@ -96,6 +104,10 @@ class NotTakenUp(ChatError):
     """The message was stored and could not be answered: its run could not be started."""
 
 
+class OverLimit(ChatError):
+    """What the caller, or the key, may spend is spent."""
+
+
 class ProviderFailed(ChatError):
     """The model did not answer, and would not if it were asked again."""
 
@@ -106,6 +118,34 @@ class ProviderBusy(ProviderFailed):
 
 class ProviderTimedOut(ProviderFailed):
     """The model's provider took too long."""
+
+
+class CompletionRefused(ChatError):
+    """A request of the OpenAI-compatible API that is not understood, or asks for what is not here.
+
+    `field` is the parameter, `code` the word that its clients know.
+    """
+
+    def __init__(self, message: str, *, field: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+        self.code = code
+
+
+class NoSuchModel(CompletionRefused):
+    """Neither a graph with a text output nor a model that messages may ask for."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"The model '{model[:200]}' does not exist", field="model", code="model_not_found"
+        )
+
+
+class RunWasCancelled(ChatError):
+    """Somebody cancelled the run before it had answered."""
+
+    def __init__(self) -> None:
+        super().__init__("The run was cancelled")
 
 
 class IdempotencyConflict(ChatError):

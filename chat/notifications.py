@@ -1,19 +1,23 @@
-"""Something is done that somebody may want to know of: told to whoever listens in this process.
+"""Something is done that somebody may want to know of: told to whoever listens, in any process.
 
-Open sockets and the Telegram bot listen. Nothing is stored here: what a notification is about lies
-in its session, which is marked unread by whoever announces it.
+Open sockets and the Telegram bot listen. Between processes it travels as all news does
+(`runs.news`): over Redis, and a loss is no harm. Nothing is stored here: what a notification is
+about lies in its session, which is marked unread by whoever announces it.
 """
 
 import logging
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+import orjson
 from django.db import transaction
 
 from accounts.principals import Principal
 from chat.models.sessions import sees_all_sessions
+from runs import news
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +43,17 @@ class Notification:
 
 Listener = Callable[[Notification], None]
 
+TOPIC = "notifications"
+#: What this process announces comes back to it over Redis, and was told here already.
+_ORIGIN = secrets.token_hex(8)
+
 _listeners: list[Listener] = []
 _lock = threading.Lock()
 
 
 def announce(notification: Notification) -> None:
     """Tell everybody who listens, after commit. Listeners see to who may know."""
-    transaction.on_commit(lambda: tell_here(notification))
+    transaction.on_commit(lambda: _tell(notification))
 
 
 @contextmanager
@@ -69,3 +77,16 @@ def tell_here(notification: Notification) -> None:
             listener(notification)
         except Exception:
             logger.exception("a listener of notifications failed")
+
+
+def _tell(notification: Notification) -> None:
+    tell_here(notification)
+    message = {"origin": _ORIGIN, "notification": asdict(notification)}
+    news.publish_topic(TOPIC, orjson.dumps(message))
+
+
+def hear(data: bytes) -> None:
+    """What another process announced."""
+    message = orjson.loads(data)
+    if message["origin"] != _ORIGIN:
+        tell_here(Notification(**message["notification"]))

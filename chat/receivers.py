@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from django.db import close_old_connections, transaction
 from django.dispatch import receiver
 
+from chat.costs import recording
 from chat.cron import lifecycle, settling
 from chat.cron.clock import clock
 from chat.services import turns
@@ -21,9 +22,10 @@ _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="chat-news")
 
 @receiver(run_finished, dispatch_uid="chat.run_has_ended")
 def run_has_ended(run_id: str, **_: object) -> None:
-    """Best effort: what gets lost here, the sweep (`chat.services.turns.sweep`), the tick of cron
-    jobs and the next start make good."""
+    """Best effort: what gets lost here, the sweeps (`chat.services.turns.sweep`,
+    `chat.costs.recording.sweep`), the tick of cron jobs and the next start make good."""
     _thread.submit(_told, run_id)
+    recording.run_has_ended()
 
 
 @receiver(settings_changed, dispatch_uid="chat.cron_settings_changed")

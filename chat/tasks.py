@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from chat.costs import recording
 from chat.cron.firing import fire_due
 from chat.services import turns
 
@@ -16,3 +17,9 @@ def sweep_conversations() -> None:
 def fire_cron_jobs() -> None:
     """Run the jobs whose time has come, and look after their runs. Any number may run."""
     fire_due()
+
+
+@shared_task(ignore_result=True)
+def record_usage() -> None:
+    """Enter runs that ended into the accounts. Any number may run: each run has one row."""
+    recording.sweep_recent()

@@ -15,7 +15,8 @@ MOST_SHOWN = 99  # of what waits: the sidebar is on every page
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Groups of links, as unfold takes them. Called for those who may use the admin."""
-    return [{"items": [_approvals(), _SETTINGS]}, *map(_group_of, admin.site.get_app_list(request))]
+    own: list[dict[str, Any]] = [_approvals(), _costs(), _SETTINGS]
+    return [{"items": own}, *map(_group_of, admin.site.get_app_list(request))]
 
 
 def _approvals() -> dict[str, Any]:
@@ -28,6 +29,10 @@ def _approvals() -> dict[str, Any]:
         shown = f"{MOST_SHOWN}+" if waiting > MOST_SHOWN else waiting
         item |= {"badge": shown, "badge_variant": "primary"}
     return item
+
+
+def _costs() -> dict[str, Any]:
+    return {"title": "Costs", "icon": "payments", "link": reverse("costs")}
 
 
 def _group_of(app: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""What a refusal looks like on the wire: one table of errors, three dialects, nothing leaked.
+"""What a refusal looks like on the wire: one table of errors, a form for each API, nothing leaked.
 
 `REFUSALS` maps each error of ours to a status and a stable code. `/v1` says `{"detail": …}` and
-lists invalid fields with their location; everything else says `{"error": "<one line>"}`. The code
-travels in the `X-Error-Code` header, so that bodies stay exactly what existing clients expect.
+lists invalid fields with their location, `/openai` sends an object as OpenAI's clients read it,
+everything else says `{"error": "<one line>"}`. The code travels in the `X-Error-Code` header, so
+that bodies stay exactly what existing clients expect.
 """
 
 from collections.abc import Mapping
@@ -80,6 +81,7 @@ REFUSALS: dict[type[Exception], Refusal] = {
     runs.MutationRefused: Refusal(409, "mutation_refused"),
     runs.RunNotFinished: Refusal(409, "run_not_finished"),
     runs.IdempotencyConflict: Refusal(409, "idempotency_conflict"),
+    runs.SpendingLimitReached: Refusal(429, "spending_limit_reached"),
     runs.QueueFull: Refusal(503, "queue_full", _RETRY_SOON),
     runs.ShuttingDown: Refusal(503, "shutting_down", _RETRY_SOON),
     runs.TriggerNotFound: Refusal(404, "trigger_not_found"),
@@ -95,13 +97,19 @@ REFUSALS: dict[type[Exception], Refusal] = {
     chat.CannotDeactivateYourself: Refusal(400, "cannot_deactivate_yourself"),
     chat.TelegramAccountUnnamed: Refusal(400, "telegram_account_unnamed"),
     chat.TelegramAccountTaken: Refusal(409, "telegram_account_taken"),
+    chat.TargetInvalid: Refusal(400, "target_invalid"),
+    chat.TargetForbidden: Refusal(403, "target_forbidden"),
     chat.SessionNotFound: Refusal(404, "session_not_found"),
     chat.DocumentNotFound: Refusal(404, "document_not_found"),
     chat.ModelNotAllowed: Refusal(400, "model_not_allowed"),
+    chat.OverLimit: Refusal(429, "spending_limit_reached"),
     chat.NotTakenUp: Refusal(503, "not_taken_up", _RETRY_SOON),
     chat.ProviderFailed: Refusal(502, "provider_failed"),
     chat.ProviderBusy: Refusal(503, "provider_busy", _RETRY_SOON),
     chat.ProviderTimedOut: Refusal(504, "provider_timed_out"),
+    chat.CompletionRefused: Refusal(400, "invalid_request"),
+    chat.NoSuchModel: Refusal(404, "model_not_found"),
+    chat.RunWasCancelled: Refusal(409, "run_cancelled"),
     chat.IdempotencyConflict: Refusal(409, "idempotency_conflict"),
     chat.CronJobNotFound: Refusal(404, "cron_job_not_found"),
     chat.CronJobNameTaken: Refusal(409, "cron_job_name_taken"),
@@ -115,6 +123,10 @@ _INTERNAL = Refusal(500, "internal_error")
 
 def is_graph_dialect(request: HttpRequest) -> bool:
     return request.path_info.startswith(("/v1/", "/hooks/")) or request.path_info == "/v1"
+
+
+def is_openai_dialect(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/openai/") or request.path_info == "/openai"
 
 
 def response_to(request: HttpRequest, error: Exception) -> HttpResponse | None:
@@ -150,6 +162,10 @@ def refusal_of(request: HttpRequest, error: Exception) -> Refusal | None:
 def _status_and_body(
     request: HttpRequest, refusal: Refusal, error: Exception
 ) -> tuple[int, dict[str, Any]]:
+    if is_openai_dialect(request):
+        code = getattr(error, "code", None) or refusal.code
+        field = getattr(error, "field", "") or None
+        return refusal.status, openai_error(refusal.status, _one_line(str(error)), code, field)
     if not is_graph_dialect(request):
         return refusal.status, {"error": _one_line(str(error))}
     if isinstance(error, runs.InvalidRequest):
@@ -160,6 +176,17 @@ def _status_and_body(
     # Clients of this dialect read codes in a 401 and, but for limits, sentences in everything else.
     is_code = refusal.status == 401 or refusal.is_told_by_code
     return refusal.status, {"detail": refusal.code if is_code else str(error)}
+
+
+def openai_error(
+    status: int, message: str, code: str | None = None, param: str | None = None
+) -> dict[str, Any]:
+    """An error as OpenAI's clients read it."""
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    if status == 429:
+        is_money = code == "spending_limit_reached"
+        kind = "insufficient_quota" if is_money else "rate_limit_error"
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def _one_line(message: str) -> str:
@@ -323,12 +350,14 @@ def _by_phrase(request: HttpRequest, status: int, code: str) -> HttpResponse:
 
 
 def _wants_page(request: HttpRequest) -> bool:
-    if request.path_info.startswith(("/api/", "/v1/", "/hooks/", "/metrics", "/ws")):
+    if request.path_info.startswith(("/api/", "/v1/", "/hooks/", "/metrics", "/openai", "/ws")):
         return False
     return "text/html" in request.headers.get("Accept", "")
 
 
-def _phrase_body(request: HttpRequest, status: int) -> dict[str, str]:
+def _phrase_body(request: HttpRequest, status: int) -> dict[str, Any]:
+    if is_openai_dialect(request):
+        return openai_error(status, _phrase(status))
     if not is_graph_dialect(request):
         return {"error": _phrase(status)}
     if status == 500:

@@ -12,18 +12,19 @@ from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
 from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.deprecation import MiddlewareMixin
 
 # Below these, `accounts.authentication` decides who calls, and guards what a login does there.
 _APIS = ("/api/v1/", "/v1/")
 
 
-class _ForLogins:
-    """Before a middleware of Django among the bases of a class."""
+class _ForLogins(MiddlewareMixin):
+    """Goes before a middleware of Django among the bases of a class."""
 
     def __call__(self, request: HttpRequest) -> Any:
         if "HTTP_COOKIE" not in request.META and request.path_info.startswith(_APIS):
-            return self.get_response(request)  # type: ignore[attr-defined]  # of the middleware
-        return super().__call__(request)  # type: ignore[misc]  # of the middleware
+            return self.get_response(request)
+        return super().__call__(request)
 
 
 class Sessions(_ForLogins, SessionMiddleware):

@@ -151,7 +151,7 @@ class ErrorBodies:
         response = self.get_response(request)
         if response.status_code == 405 and not hasattr(response, "accepted_renderer"):
             response = api_errors.method_not_allowed(request, response.headers.get("Allow", ""))
-        if request.path_info.startswith(("/api/", "/v1/", "/hooks/")):
+        if request.path_info.startswith(("/api/", "/v1/", "/hooks/", "/openai/")):
             response.headers.setdefault("Cache-Control", "no-store")
         return response
 
@@ -167,7 +167,7 @@ class GuardedPrefixes:
     The principal stays on the request, so that the view's authentication need not ask again.
     """
 
-    PREFIXES = ("/api", "/v1", "/metrics", "/inspect")
+    PREFIXES = ("/api", "/v1", "/metrics", "/inspect", "/openai")
     #: Whoever asks for these may be anybody.
     PUBLIC = ("/api/health", "/api/auth/verify", "/api/config")
 

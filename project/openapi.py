@@ -89,8 +89,11 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
 
 
 def _refusal(path: str, reason: str) -> dict[str, Any]:
-    is_graph_dialect = path.startswith(("/v1/", "/hooks/"))
-    shape = "Refusal" if is_graph_dialect else "ErrorBody"
+    shape = "ErrorBody"
+    if path.startswith(("/v1/", "/hooks/")):
+        shape = "Refusal"
+    elif path.startswith("/openai/"):
+        shape = "OpenAiError"
     schema = {"$ref": f"#/components/schemas/{shape}"}
     return {"description": reason, "content": {"application/json": {"schema": schema}}}
 

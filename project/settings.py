@@ -286,6 +286,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "runs.tasks.sweep", "schedule": 2.0},
     "forget": {"task": "runs.tasks.forget", "schedule": 600.0},
     "converse": {"task": "chat.tasks.sweep_conversations", "schedule": 2.0},
+    "account": {"task": "chat.tasks.record_usage", "schedule": 2.0},
     # Every server keeps these clocks, too. A tick that no worker took in time is not made up for.
     "fire": {"task": "runs.tasks.fire_due_triggers", "schedule": 1.0, "options": {"expires": 1.0}},
     "cron": {"task": "chat.tasks.fire_cron_jobs", "schedule": 1.0, "options": {"expires": 1.0}},

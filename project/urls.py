@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("chat.page.urls")),
     path("admin/approvals/", include("runs.approvals.urls")),
     path("admin/settings/", include("chat.live_settings.urls")),
+    path("admin/costs/", include("chat.costs.urls")),
     path("admin/", admin.site.urls),
     path("", include("runs.api.urls")),
     path("", include("runs.graph_api.urls")),

@@ -7,6 +7,14 @@ class RunsError(Exception):
     """Base of all refusals. The message is one sentence that a client may read."""
 
 
+class SpendingLimitReached(RunsError):
+    """What the caller, or the key, may spend in this period is spent."""
+
+    def __init__(self, limit: str = "", *, retry_after: int | None = None) -> None:
+        super().__init__(f"Spending limit reached: {limit}" if limit else "Spending limit reached")
+        self.retry_after = retry_after  # seconds until the period ends
+
+
 class RunNotFound(RunsError):
     """There is no such run, or the caller may not see it."""
 

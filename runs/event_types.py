@@ -155,7 +155,7 @@ class SideEffectRecorded(Payload):
 @dataclass(frozen=True, slots=True)
 class BudgetExceeded(Payload):
     kind: ClassVar[int] = 10
-    limit: str  # input_tokens, output_tokens, usd, wall_clock
+    limit: str  # input_tokens, output_tokens, usd, wall_clock; spending: a user's or a key's
     cap: float
     actual: float
     where: str  # pre_call, mid_stream

@@ -47,6 +47,8 @@ class Watcher:
     loop: asyncio.AbstractEventLoop
     _items: deque[Item] = field(default_factory=deque)
     _waiter: "asyncio.Future[None] | None" = None
+    _silent_at: float = 0.0  # of the loop's clock: when whoever waits has waited long enough
+    _timer: asyncio.TimerHandle | None = None
 
     def offer(self, items: Sequence[Item]) -> None:
         """Called in the watcher's own loop."""
@@ -60,23 +62,37 @@ class Watcher:
             self._waiter.set_result(None)
 
     async def next_items(self, timeout_seconds: float) -> list[Item]:
-        """What has arrived; waits for the first. Empty after `timeout_seconds` of silence."""
+        """What has arrived; waits for the first. Empty after `timeout_seconds` of silence.
+
+        A watcher waits equally long each time: its one timer is not set anew for each delivery.
+        """
         if not self._items:
+            self._silent_at = self.loop.time() + timeout_seconds
+            if self._timer is None:
+                self._timer = self.loop.call_at(self._silent_at, self._on_timer)
             self._waiter = self.loop.create_future()
-            handle = self.loop.call_later(timeout_seconds, _expire, self._waiter)
             try:
                 await self._waiter
             finally:
-                handle.cancel()
                 self._waiter = None
         items = list(self._items)
         self._items.clear()
         return items
 
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return  # the next wait sets it
+        if self.loop.time() < self._silent_at:
+            self._timer = self.loop.call_at(self._silent_at, self._on_timer)
+        else:
+            self._waiter.set_result(None)
 
-def _expire(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+    def close(self) -> None:
+        """Nobody waits any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class Hub:
@@ -101,6 +117,7 @@ class Hub:
         try:
             yield watcher
         finally:
+            watcher.close()
             with self._lock:
                 mine = self._watchers[run_id]
                 mine.remove(watcher)

@@ -75,6 +75,7 @@ class Run(models.Model):
     # What the credential that started the run was allowed; NULL: whatever its creator is. Tools get
     # no more than this, and no more than the creator holds when they run.
     granted = models.JSONField(null=True, blank=True)
+    api_key_id = models.CharField(max_length=36, blank=True, default="")  # the key that started it
     parent = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children"
     )
@@ -140,6 +141,12 @@ class Run(models.Model):
             ),
             # runs.services.clocks.wake_due_runs: timers and deadlines.
             models.Index(fields=["wake_ns"], name="run_wakes", condition=Q(wake_ns__isnull=False)),
+            # chat.costs.recording: what has ended and is not in the accounts yet.
+            models.Index(
+                fields=["finished_ns"],
+                name="run_finished",
+                condition=Q(finished_ns__isnull=False),
+            ),
             # The run list, newest first: everyone's, one status, one creator's.
             models.Index(fields=["-started_ns", "-id"], name="run_newest"),
             models.Index(fields=["status", "-started_ns", "-id"], name="run_newest_by_status"),

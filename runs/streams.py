@@ -1,6 +1,6 @@
 """Following a run: the one generator behind SSE, sockets, the inspector and the command line."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -49,14 +49,22 @@ async def follow(
 
 
 async def follow_batches(
-    run_id: str, after: int = 0, *, deltas: bool = False
+    run_id: str,
+    after: int = 0,
+    *,
+    deltas: bool = False,
+    begin: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncGenerator[list[Item], None]:
     """`follow`, with everything that is ready at a time in one list.
 
-    An empty list is the heartbeat: the log has nothing new, but the row may.
+    An empty list is the heartbeat: the log has nothing new, but the row may. `begin` starts the
+    run, or lets it go on, once it is watched, so that no delta is missed; a heartbeat follows.
     """
     silence = settings.STARPORT_STREAM_HEARTBEAT_SECONDS
     with hub.watch(run_id, deltas=deltas) as watcher:
+        if begin is not None:
+            await begin()
+            yield []
         # Watching began before the first read: an event committed in between arrives twice, not
         # never.
         cursor = _Cursor(run_id, after)

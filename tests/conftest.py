@@ -200,6 +200,7 @@ _ANYWHERE = (
     "accounts/test_daemon_token",
     "accounts/test_open_mode",
     "bench/",
+    "chat/test_frame_check",
     "e2e/test_graph_kill",
     "e2e/test_openai_endpoint",
     "project/test_cleared_server",
@@ -240,6 +241,9 @@ _NEEDS_A_DATABASE = (
 # they read what is the same whoever executed it.
 _WITHOUT_WORKERS = (
     "accounts/",
+    "chat/costs/test_admin",
+    "chat/costs/test_periods",
+    "chat/users/",
     "project/",
     "runs/api/test_list_runs",
     "runs/api/test_visibility",

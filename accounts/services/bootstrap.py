@@ -38,7 +38,11 @@ def bootstrap_admin(*, imported_key: str = "") -> Bootstrap:
 
 
 def create_first_user(
-    *, actor: str, email: str | None = None, display_name: str | None = None
+    *,
+    actor: str,
+    email: str | None = None,
+    display_name: str | None = None,
+    filesystem_enabled: bool = False,
 ) -> tuple[User, IssuedKey]:
     """The first user, created over HTTP while the server is open: an admin, with a key.
 
@@ -49,7 +53,11 @@ def create_first_user(
         if User.objects.exists():
             raise UsersExist("there is a user already")
         user = create_user(
-            actor=actor, email=email, display_name=display_name, role=User.Role.ADMIN
+            actor=actor,
+            email=email,
+            display_name=display_name,
+            role=User.Role.ADMIN,
+            filesystem_enabled=filesystem_enabled,
         )
         issued = issue_key(user_id=user.pk, actor=actor, label="First admin key")
         _audit(actor, user)

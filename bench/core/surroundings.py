@@ -6,6 +6,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
 
 #: What a process needs of its parent's environment, and nothing of anybody's configuration.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "VIRTUAL_ENV")
@@ -18,6 +21,18 @@ def fresh_folder() -> Iterator[Path]:
     """An empty folder that is gone afterwards. It lies under $TMPDIR: the disk is measured too."""
     with tempfile.TemporaryDirectory(prefix="starport-bench-") as folder:
         yield Path(folder)
+
+
+@contextmanager
+def scratch_database(address: str) -> Iterator[str]:
+    """A database of PostgreSQL that is gone afterwards; `address` is a URL of another one there."""
+    name = f"starport_bench_{os.getpid()}"
+    with psycopg.connect(address, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}".encode())
+        try:
+            yield urlunsplit(urlsplit(address)._replace(path=f"/{name}"))
+        finally:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 def environment(data: Path, **changes: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from bench.figures import (
     latency,
     memory,
     requests,
+    search,
     validation,
 )
 
@@ -22,5 +23,6 @@ FIGURES: tuple[Figure, ...] = (
     fanout.FIGURE,
     validation.FIGURE,
     memory.FIGURE,
+    search.FIGURE,
     argon2.FIGURE,
 )

@@ -12,12 +12,8 @@ from chat.api.base import ApiRequest, GatewayView, json_response
 from chat.api.bodies import Body, read_body
 from chat.api.schema_chat import describe_chat
 from chat.deliveries import Delivery, read_deliveries
-from chat.errors import (
-    NotTakenUp,
-    ProviderBusy,
-    ProviderFailed,
-    ProviderTimedOut,
-)
+from chat.errors import ChatError, NotTakenUp, OverLimit
+from chat.failures import failure_of
 from chat.services.posting import Incoming, Posted, post_message
 from chat.services.sessions import Address, owner_of
 from project.lib.deferred import DeferredResponse
@@ -66,13 +62,13 @@ async def _answer(posted: Posted) -> HttpResponse:
         async for item in items:
             match item:
                 case Refused():
-                    raise NotTakenUp(f"Chat error: {item.error}")
+                    raise _refusal(item)
                 case StoredEvent():
                     tally.add(item)
                 case Settled():
                     settled = item
     if tally.error:
-        raise _failure(tally)
+        raise failure_of(tally, prefix="Chat error: ")
     answer: dict[str, Any] = {
         "text": tally.text,
         "session_id": posted.session_id,
@@ -99,31 +95,6 @@ def _files(run_id: str, attached: list[dict[str, Any]]) -> list[dict[str, str]]:
     return [item.as_map() for item in found if isinstance(item, Delivery)]
 
 
-def _failure(tally: Tally) -> ProviderFailed:
-    """The run's failure as this API answers it."""
-    text = f"Chat error: Agent error: {tally.error}"
-    if tally.error_type == "provider":
-        said = tally.error.lower()
-        for kind, signs in _SIGNS:
-            if any(sign in said for sign in signs):
-                return kind(text)
-    return ProviderFailed(text)
-
-
-#: How the texts of runs.providers say which kind of failure it was. The log has nothing else.
-_SIGNS: tuple[tuple[type[ProviderFailed], tuple[str, ...]], ...] = (
-    (ProviderTimedOut, ("(status 408)", "(status 504)", "did not answer in time", "for timeout")),
-    (
-        ProviderBusy,
-        (
-            "(status 429)",
-            "(status 503)",
-            "(status 529)",
-            "asks to slow down",
-            "cannot serve the request now",
-            "did not start",
-            "for rate_limit",
-            "for overloaded",
-        ),
-    ),
-)
+def _refusal(refused: Refused) -> ChatError:
+    text = f"Chat error: {refused.error}"
+    return OverLimit(text) if refused.code == "spending_limit" else NotTakenUp(text)

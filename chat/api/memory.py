@@ -12,7 +12,7 @@ from accounts import capabilities
 from chat.api.base import ApiRequest, GatewayView, json_response
 from chat.api.schema_memory import describe_reindex, describe_search
 from chat.errors import OutOfRange
-from chat.memory.indexing import reindex
+from chat.memory.by_hand import reindex_by_hand
 from chat.memory.search import search
 from chat.services.sessions import owner_of
 from project.lib.deferred import DeferredResponse
@@ -39,18 +39,19 @@ class MemoryReindexView(GatewayView):
     capabilities: ClassVar = {"POST": capabilities.SETTINGS_MANAGE}
 
     def post(self, request: ApiRequest) -> HttpResponse:
-        return DeferredResponse(request, _reindexed)
+        actor = request.principal.actor
+        return DeferredResponse(request, lambda: _reindexed(actor))
 
 
-async def _reindexed() -> HttpResponse:
+async def _reindexed(actor: str) -> HttpResponse:
     """In a thread of its own: it may take minutes, and request threads are few."""
-    await asyncio.to_thread(_reindex)
+    await asyncio.to_thread(_reindex, actor)
     return json_response({"status": "ok"})
 
 
-def _reindex() -> None:
+def _reindex(actor: str) -> None:
     try:
-        reindex()
+        reindex_by_hand(actor=actor)
     finally:
         connections.close_all()  # this thread's own
 

@@ -200,7 +200,7 @@ describe_telegram = describe(
     get=_operation(
         "getTelegramLink",
         "Read which Telegram account is a user's",
-        responses={200: TelegramAccount, **_refusals()},
+        responses={200: TelegramAccount, **_refusals(404)},
     ),
     put=_operation(
         "linkTelegram",
@@ -211,6 +211,6 @@ describe_telegram = describe(
     delete=_operation(
         "unlinkTelegram",
         "Take a user's Telegram account away",
-        responses={200: Done, **_refusals()},
+        responses={200: Done, **_refusals(404)},
     ),
 )

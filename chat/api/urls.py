@@ -4,9 +4,13 @@ from django.urls import URLPattern, path
 
 from chat.api.chat import ChatView
 from chat.api.config import ConfigView
+from chat.api.costs import CostsView
 from chat.api.cron import CronJobsView, CronJobView, CronRunNowView, CronRunsView
+from chat.api.frame_check import FrameCheckView
 from chat.api.memory import MemoryReindexView, MemorySearchView
 from chat.api.no_upgrade import no_upgrade
+from chat.api.openai import CompletionsView, ModelView
+from chat.api.openai import ModelsView as OfferedModelsView
 from chat.api.sessions import ArchiveView, MessagesView, ReadView, SessionsView, SessionView
 from chat.api.settings import (
     AttachmentsView,
@@ -31,6 +35,14 @@ from chat.api.users import (
 
 urlpatterns: list[URLPattern] = [
     path("api/chat", ChatView.as_view()),
+    # Costs
+    path("api/settings/costs", CostsView.as_view()),
+    # As OpenAI's clients know it
+    path("openai/v1/models", OfferedModelsView.as_view()),
+    path("openai/v1/models/<path:name>", ModelView.as_view()),
+    path("openai/v1/chat/completions", CompletionsView.as_view()),
+    # Pages that somebody linked to
+    path("api/frame-check", FrameCheckView.as_view()),
     # Who calls
     path("api/health", GatewayHealthView.as_view()),
     path("api/auth/verify", VerifyView.as_view()),

@@ -56,19 +56,9 @@ class TelegramBody(Body):
     force: bool | None = None
 
 
-class UsersSettingsView(SettingsView):
-    """A route of those who manage users."""
-
-    methods: ClassVar[tuple[str, ...]] = ("GET",)
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        cls.capabilities = dict.fromkeys(cls.methods, capabilities.USERS_MANAGE)
-
-
 @describe_users
-class UsersView(UsersSettingsView):
-    methods = ("GET", "POST")
+class UsersView(SettingsView):
+    capabilities: ClassVar = dict.fromkeys(("GET", "POST"), capabilities.USERS_MANAGE)
 
     def get(self, request: ApiRequest) -> HttpResponse:
         everybody = User.objects.order_by("created_at", "pk")
@@ -92,15 +82,19 @@ class UsersView(UsersSettingsView):
 def _first_user(caller: Principal, body: UserBody) -> HttpResponse:
     """Nobody can log in yet: the first user is an administrator whatever role was asked for, and
     the key is in this answer and nowhere else."""
+    users.clean_role(body.role or User.Role.ADMIN)
     user, issued = create_first_user(
-        actor=caller.actor, email=body.email, display_name=body.display_name
+        actor=caller.actor,
+        email=body.email,
+        display_name=body.display_name,
+        filesystem_enabled=bool(body.filesystem_enabled),
     )
     return json_response(user_item(user) | {"key": issued.secret}, status=201)
 
 
 @describe_user
-class UserView(UsersSettingsView):
-    methods = ("GET", "PUT")
+class UserView(SettingsView):
+    capabilities: ClassVar = dict.fromkeys(("GET", "PUT"), capabilities.USERS_MANAGE)
 
     def get(self, request: ApiRequest, user_id: str) -> HttpResponse:
         user = User.objects.filter(pk=user_id).first()
@@ -124,8 +118,8 @@ class UserView(UsersSettingsView):
 
 
 @describe_deactivate
-class DeactivateUserView(UsersSettingsView):
-    methods = ("POST",)
+class DeactivateUserView(SettingsView):
+    capabilities: ClassVar = dict.fromkeys(("POST",), capabilities.USERS_MANAGE)
 
     def post(self, request: ApiRequest, user_id: str) -> HttpResponse:
         if user_id == request.principal.user_id:
@@ -135,8 +129,8 @@ class DeactivateUserView(UsersSettingsView):
 
 
 @describe_activate
-class ActivateUserView(UsersSettingsView):
-    methods = ("POST",)
+class ActivateUserView(SettingsView):
+    capabilities: ClassVar = dict.fromkeys(("POST",), capabilities.USERS_MANAGE)
 
     def post(self, request: ApiRequest, user_id: str) -> HttpResponse:
         users.activate_user(user_id=user_id, actor=request.principal.actor)
@@ -144,8 +138,8 @@ class ActivateUserView(UsersSettingsView):
 
 
 @describe_api_keys
-class ApiKeysView(UsersSettingsView):
-    methods = ("GET", "POST")
+class ApiKeysView(SettingsView):
+    capabilities: ClassVar = dict.fromkeys(("GET", "POST"), capabilities.USERS_MANAGE)
 
     def get(self, request: ApiRequest, user_id: str) -> HttpResponse:
         return json_response([key_item(key) for key in api_keys.keys_of(user_id)])
@@ -166,8 +160,8 @@ class ApiKeysView(UsersSettingsView):
 
 
 @describe_revoke
-class RevokeKeyView(UsersSettingsView):
-    methods = ("POST",)
+class RevokeKeyView(SettingsView):
+    capabilities: ClassVar = dict.fromkeys(("POST",), capabilities.USERS_MANAGE)
 
     def post(self, request: ApiRequest, key_id: str) -> HttpResponse:
         api_keys.revoke_key(key_id=key_id, actor=request.principal.actor)
@@ -175,8 +169,8 @@ class RevokeKeyView(UsersSettingsView):
 
 
 @describe_telegram
-class TelegramLinkView(UsersSettingsView):
-    methods = ("GET", "PUT", "DELETE")
+class TelegramLinkView(SettingsView):
+    capabilities: ClassVar = dict.fromkeys(("GET", "PUT", "DELETE"), capabilities.USERS_MANAGE)
 
     def get(self, request: ApiRequest, user_id: str) -> HttpResponse:
         return json_response(link_item(telegram_links.link_of(user_id)))

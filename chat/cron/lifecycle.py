@@ -49,7 +49,7 @@ def _bootstrap(text: str) -> None:
         idempotency_scope=_SCOPE, idempotency_key__startswith=f"{digest}:"
     )
     last = asked.order_by("-id").first()
-    if last is not None and last.status in (Exchange.Status.WAITING, Exchange.Status.RUNNING):
+    if last is not None and _is_under_way(last):
         return
     if last is not None and _has_succeeded(last):
         _empty(last)
@@ -68,6 +68,13 @@ def _post(owner: str, text: str, document: str, idempotency: Idempotency | None 
         )
     except (ChatError, RunsError) as error:
         logger.warning("a prompt at start was not taken", extra={"reason": str(error)})
+
+
+def _is_under_way(exchange: Exchange) -> bool:
+    """By its run: that may have ended before its session was told."""
+    run = Run.objects.filter(pk=exchange.run_id).first()
+    waits = exchange.status == Exchange.Status.WAITING
+    return waits if run is None else not run.is_finished
 
 
 def _has_succeeded(exchange: Exchange) -> bool:

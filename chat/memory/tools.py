@@ -10,10 +10,12 @@ from chat.live_settings import current
 from chat.live_settings.groups import Memory
 from chat.memory.daily import append_daily
 from chat.memory.documents import SHARED, check_name, owner_of_document, write_document
+from chat.memory.review import TRIGGER_SOURCE
 from chat.memory.search import search
 from chat.models import Session
 from chat.services.sessions import NOBODY
 from project.lib.pool import in_database_thread
+from runs.models import Run
 from runs.tools.base import ToolContext, ToolError
 from runs.tools.recorded import recorded
 from runs.tools.typed import tool
@@ -79,7 +81,11 @@ def owner_of_run(run_id: str, user_id: str | None) -> str:
     """Whose memory a run works with: its user's, else that of whoever leads its conversation."""
     if user_id is not None:
         return user_id
-    owner = Session.objects.filter(exchanges__run_id=run_id).values_list("owner", flat=True).first()
+    sessions = Session.objects.filter(exchanges__run_id=run_id)
+    review = Run.objects.filter(pk=run_id, trigger_source=TRIGGER_SOURCE).first()
+    if review is not None:  # it answers nobody, and knows which conversation it is about
+        sessions = Session.objects.filter(pk=review.metadata["session_id"])
+    owner = sessions.values_list("owner", flat=True).first()
     return owner if owner is not None else NOBODY
 
 

@@ -17,8 +17,7 @@ from django.db import connection
 
 from chat.models import MemoryChunk
 
-#: Of the vectors with the closest signatures, how many are compared exactly.
-EXACT_AT_LEAST = 400
+#: Of the vectors with the closest signatures, how many are compared exactly for each wanted one.
 EXACT_PER_WANTED = 8
 _ROWS_AT_ONCE = 2_000
 
@@ -37,9 +36,12 @@ class Vector:
 
     @classmethod
     def of(cls, numbers: Iterable[float]) -> "Vector":
-        """Raises `OverflowError` for what float32 cannot hold."""
+        """Raises `OverflowError` for what float32 cannot hold, and for what is no number."""
         kept = array("f", numbers)
-        return cls(kept, math.sqrt(sum(map(mul, kept, kept))))
+        norm = math.sqrt(sum(map(mul, kept, kept)))
+        if not math.isfinite(norm):
+            raise OverflowError("an embedding has a number that float32 cannot hold")
+        return cls(kept, norm)
 
 
 NOTHING = Vector(array("f"), 0.0)
@@ -55,8 +57,8 @@ def cosine(one: Vector, other: Vector) -> float:
 
 
 def pack(vector: Vector) -> bytes:
-    """Little-endian float32, whatever this machine's order is."""
-    numbers = array("f", vector.numbers)
+    """Little-endian float32, whatever this machine's order is, of the length 1 (or 0)."""
+    numbers = array("f", (number / (vector.norm or 1.0) for number in vector.numbers))
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers.tobytes()
@@ -67,7 +69,7 @@ def unpack(stored: bytes | memoryview) -> Vector:
     numbers.frombytes(stored)
     if sys.byteorder == "big":
         numbers.byteswap()
-    return Vector.of(numbers)
+    return Vector(numbers, 1.0)
 
 
 def signature(vector: Vector) -> bytes:
@@ -90,7 +92,7 @@ def nearest(owners: tuple[str, str], model: str, wanted: Vector, *, limit: int) 
     """Ids of the chunks whose embeddings are nearest to `wanted`, the nearest first."""
     sign = int.from_bytes(signature(wanted), "big")
     candidates = heapq.nsmallest(
-        max(EXACT_AT_LEAST, EXACT_PER_WANTED * limit),
+        EXACT_PER_WANTED * limit,
         (
             ((sign ^ int.from_bytes(stored, "big")).bit_count(), pk)
             for pk, stored in _signatures(owners, model)

@@ -92,6 +92,7 @@ class Exchange(models.Model):
         MESSAGE = "message"  # starts a run
         RESPONSE = "response"  # answers a run that waits for a human
         INJECTED = "injected"  # joins the run that is under way
+        COMPACTION = "compaction"  # nobody's: sums up what a run is told no more
 
     class Status(models.TextChoices):
         WAITING = "waiting"  # for the exchanges before it

@@ -20,16 +20,20 @@ from runs.services.checkpoints import conversation_of
 _CHARS_PER_TOKEN = 3
 
 
+#: What of the room is kept when a conversation outgrows it, so that this stays rare.
+KEPT_SHARE = 0.5
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The messages before a prompt, and what the run's metadata says of them."""
+    """The messages before a prompt, and those that have to go for want of room."""
 
     messages: list[dict[str, Any]]
-    facts: dict[str, str] = field(default_factory=dict)
+    dropped: list[dict[str, Any]] = field(default_factory=list)
 
 
 def opening_of(session: Session, prompt: str) -> Opening:
-    """What was said in a session, the oldest left out when it outgrows `context_budget`.
+    """What was said in a session, the oldest apart when it outgrows `context_budget`.
 
     `prompt` follows it: where a run took it in and ended before its model could, it is said once.
     """
@@ -37,9 +41,11 @@ def opening_of(session: Session, prompt: str) -> Opening:
     if messages and messages[-1]["role"] == "user" and messages[-1]["text"] == prompt:
         messages = messages[:-1]
     settings = current(Compaction)
-    kept = fitting(messages, settings.context_budget, settings.min_keep_messages)
-    dropped = len(messages) - len(kept)
-    return Opening(kept, {"messages_dropped": str(dropped)} if dropped else {})
+    if sum(map(_tokens, messages)) <= settings.context_budget:
+        return Opening(messages)
+    room = int(settings.context_budget * KEPT_SHARE)
+    kept = fitting(messages, room, settings.min_keep_messages)
+    return Opening(kept, messages[: len(messages) - len(kept)])
 
 
 def fitting(
@@ -48,7 +54,7 @@ def fitting(
     """The newest messages that fit, beginning with a user's: no call is cut from its result."""
     start, size = len(messages), 0
     for index in range(len(messages) - 1, -1, -1):
-        size += len(str(messages[index])) // _CHARS_PER_TOKEN
+        size += _tokens(messages[index])
         kept = len(messages) - start
         if size > budget_tokens and kept >= min_messages:
             break
@@ -57,8 +63,18 @@ def fitting(
     return messages[start:]
 
 
+def newest_answering(session: Session) -> Exchange | None:
+    """The last exchange that a run of the conversation was started or woken for."""
+    answering = session.exchanges.exclude(run_id="").exclude(kind=Exchange.Kind.COMPACTION)
+    return answering.order_by("-id").first()
+
+
+def _tokens(message: dict[str, Any]) -> int:
+    return len(str(message)) // _CHARS_PER_TOKEN
+
+
 def _said(session: Session) -> list[dict[str, Any]]:
-    last = session.exchanges.exclude(run_id="").order_by("-id").first()
+    last = newest_answering(session)
     run = Run.objects.filter(pk=last.run_id).first() if last is not None else None
     if run is not None:
         try:

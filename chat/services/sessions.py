@@ -12,6 +12,7 @@ from chat.errors import SessionNotFound
 from chat.live_settings import current
 from chat.live_settings.groups import Telegram
 from chat.models import Session
+from chat.services.exporting import export_session
 from runs.storable import NUL
 
 TITLE_CHARS = 100
@@ -62,6 +63,7 @@ def open_session(address: Address, *, triggered_by: str = "") -> Session:
     session = open_session_at(address)
     if session is not None and _has_gone_silent(session, now):
         close_session(session, CLOSED_BY_SILENCE)
+        export_session(session)
         session = None
     if session is not None:
         return session

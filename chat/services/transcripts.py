@@ -34,6 +34,7 @@ def transcript_of(session: Session) -> list[Message]:
 def mirror_open_run(session: Session) -> None:
     """Take in what the run under way has said so far."""
     running = session.exchanges.filter(status=Exchange.Status.RUNNING).exclude(run_id="")
+    running = running.exclude(kind=Exchange.Kind.COMPACTION)  # nobody said that
     for run_id in running.values_list("run_id", flat=True).distinct():
         mirror_run(session, run_id)
 

@@ -14,15 +14,25 @@ from accounts.principals import Principal
 from chat import live
 from chat.live_settings import current
 from chat.live_settings.groups import General
+from chat.memory.review import review_if_due
 from chat.models import Exchange, Session
 from chat.services.attribution import caller_of
-from chat.services.history import opening_of
+from chat.services.compaction import begin_compaction, compacted
+from chat.services.history import newest_answering, opening_of
+from chat.services.images import PromptImages
 from chat.services.injected import settle_injected
 from chat.services.prompts import prompt_of
 from chat.services.responses import response_of
 from chat.services.transcripts import mirror_run
 from project.lib.db import write_transaction
-from runs.errors import InvalidInput, QueueFull, RunNotWaiting, RunsError, ShuttingDown
+from runs.errors import (
+    InvalidInput,
+    QueueFull,
+    RunNotWaiting,
+    RunsError,
+    ShuttingDown,
+    SpendingLimitReached,
+)
 from runs.log.read import read_heads
 from runs.models import Run
 from runs.services.lifecycle import respond
@@ -52,7 +62,7 @@ def take_up(session: Session, *, told: int | None = None) -> None:
             return
         try:
             with transaction.atomic():
-                _begin(session, exchange)
+                has_begun = _begin(session, exchange)
         except RunsError as error:
             if exchange.pk == told:
                 raise
@@ -60,7 +70,8 @@ def take_up(session: Session, *, told: int | None = None) -> None:
                 return
             _refuse(exchange, error)
         else:
-            live.exchange_changed(exchange.pk)
+            if has_begun:
+                live.exchange_changed(exchange.pk)
             return
 
 
@@ -117,7 +128,8 @@ def _settle(session: Session) -> bool:
         run = Run.objects.filter(pk=run_id).first()
         if run is not None and not (run.is_finished or run.status == Run.Status.AWAITING_INPUT):
             return False
-        mirror_run(session, run_id)
+        if mine[0].kind != Exchange.Kind.COMPACTION:  # nobody said that
+            mirror_run(session, run_id)
         injected = [item for item in mine if item.kind == Exchange.Kind.INJECTED]
         answered = [item.pk for item in mine if run is None or item not in injected]
         Exchange.objects.filter(pk__in=answered).update(status=Exchange.Status.ANSWERED)
@@ -125,10 +137,13 @@ def _settle(session: Session) -> bool:
             live.exchange_changed(pk)
         if run is not None:
             settle_injected(run, injected)
+    if running:
+        review_if_due(session)
     return True
 
 
-def _begin(session: Session, exchange: Exchange) -> None:
+def _begin(session: Session, exchange: Exchange) -> bool:
+    """False when the conversation is summed up first, in a run that this one waits for."""
     # What comes by time is nobody's answer: then the question stays open in the inbox.
     asking = None if exchange.trigger_source in _UNATTENDED else _asking_run(session)
     caller = caller_of(exchange)
@@ -145,14 +160,18 @@ def _begin(session: Session, exchange: Exchange) -> None:
             exchange.kind = Exchange.Kind.RESPONSE
             exchange.run_id, exchange.after_seq = asking.pk, asking.head_seq
     if asking is None:
-        exchange.run_id = _start(session, exchange, caller)
+        run_id = _start(session, exchange, caller)
+        if run_id is None:
+            return False
+        exchange.run_id = run_id
     exchange.status = Exchange.Status.RUNNING
     exchange.save(update_fields=["kind", "status", "run_id", "after_seq"])
+    return True
 
 
 def _asking_run(session: Session) -> Run | None:
     """The run of this session that waits for a human, if the newest one does."""
-    last = session.exchanges.exclude(run_id="").order_by("-id").first()
+    last = newest_answering(session)
     if last is None:
         return None
     return Run.objects.filter(pk=last.run_id, status=Run.Status.AWAITING_INPUT).first()
@@ -165,13 +184,18 @@ def _schema_of(asking: Run) -> dict[str, Any] | None:
     return schema if isinstance(schema, dict) else None
 
 
-def _start(session: Session, exchange: Exchange, caller: Principal) -> str:
+def _start(session: Session, exchange: Exchange, caller: Principal) -> str | None:
     general = current(General)
     params: dict[str, object] = {"max_tokens": general.max_tokens}
     if general.reasoning_effort:
         params["reasoning_effort"] = general.reasoning_effort
     goal = prompt_of(exchange.text, exchange.attachments)
     opening = opening_of(session, goal)
+    history = compacted(exchange, opening)
+    if history is None:
+        begin_compaction(session, exchange, opening.dropped, caller)
+        return None
+    images = PromptImages(exchange.attachments, history.messages)
     started = start_run(
         StartRequest(
             goal=goal,
@@ -179,21 +203,33 @@ def _start(session: Session, exchange: Exchange, caller: Principal) -> str:
             model=exchange.model or (general.models[0] if general.models else ""),
             inputs={
                 "system": session.context,
-                "history": opening.messages,
+                "history": history.messages,
+                "images": images.inputs,
                 "options": {"max_turns": general.max_turns, "params": params},
             },
-            metadata={"session_id": session.pk, **opening.facts},
+            metadata={"session_id": session.pk, **history.facts},
             trigger_source=exchange.trigger_source,
         ),
         actor=exchange.actor,
         user_id=exchange.user_id or None,
         granted=frozenset(exchange.granted) if exchange.granted is not None else None,
+        api_key_id=exchange.api_key_id or None,
     )
+    images.keep(started.run_id)
     return started.run_id
 
 
+def _code_of(error: RunsError) -> str:
+    match error:
+        case InvalidInput():
+            return "invalid"
+        case SpendingLimitReached():
+            return "spending_limit"
+    return "unavailable"
+
+
 def _refuse(exchange: Exchange, error: RunsError) -> None:
-    _close(exchange, str(error), "invalid" if isinstance(error, InvalidInput) else "unavailable")
+    _close(exchange, str(error), _code_of(error))
 
 
 def _close(exchange: Exchange, reason: str, code: str) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,15 @@ class OneLineParser(argparse.ArgumentParser):
         # Only `-h` comes here. By the contract it is an error: the command did not do its work.
         sys.stdout.flush()
         sys.exit(EXIT_ERROR)
+
+
+# The contract lets every option be written with a single dash.
+_SINGLE_DASH = re.compile(r"-[a-z][a-z-]+(=.*)?", re.DOTALL)
+
+
+def with_two_dashes(argument: str) -> str:
+    """An option as argparse knows it; anything else as it is."""
+    return f"-{argument}" if _SINGLE_DASH.fullmatch(argument) else argument
 
 
 def run_to_exit_code(program: str, command: Callable[[Terminal], int]) -> int:

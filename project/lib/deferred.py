@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 
 class DeferredResponse(HttpResponse):
@@ -12,17 +13,17 @@ class DeferredResponse(HttpResponse):
     """
 
     def __init__(
-        self, request: HttpRequest, resolve: Callable[[], Awaitable[HttpResponse]]
+        self, request: HttpRequest, resolve: Callable[[], Awaitable[HttpResponseBase]]
     ) -> None:
         super().__init__(content_type="application/json")
         self.request = request
         self._resolve = resolve
 
-    async def resolve(self) -> HttpResponse:
+    async def resolve(self) -> HttpResponseBase:
         """Raises what the waiting raised."""
         return await self._resolve()
 
-    def adopted(self, answer: HttpResponse) -> HttpResponse:
+    def adopted(self, answer: HttpResponseBase) -> HttpResponseBase:
         """The answer, with the headers and cookies that middleware gave its stand-in."""
         for name, value in self.items():
             if name not in ("Content-Type", "Content-Length"):

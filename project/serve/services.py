@@ -15,6 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
+from chat.costs import recording
 from chat.cron.clock import clock as job_clock
 from chat.cron.firing import fire_due as fire_due_jobs
 from chat.cron.lifecycle import post_start_prompts
@@ -113,10 +114,24 @@ async def cron_jobs() -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def accounts_of_usage() -> AsyncIterator[None]:
+    """Enters what runs used into the accounts, whoever executed them."""
+    bookkeeper = recording.Bookkeeper()
+    recording.set_bookkeeper(bookkeeper)
+    try:
+        async with _chore(bookkeeper.run()):
+            yield
+        await bookkeeper.look()  # at what ended while the engine drained
+    finally:
+        recording.set_bookkeeper(None)
+
+
 #: Started in this order and stopped in the reverse one.
 SERVICES: tuple[Service, ...] = (
     live_settings,
     watch_rows,
+    accounts_of_usage,
     engine,
     cron,
     cron_jobs,

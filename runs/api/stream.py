@@ -84,7 +84,7 @@ class RunStream:
             batches = follow_batches(self._run.id, self._seq, deltas=deltas)
             async with aclosing(batches):
                 async for batch in batches:
-                    if not await self._may_go_on():
+                    if self._must_ask() and not await self._may_go_on():
                         yield self._error("the credential counts no more")
                         return
                     chunk = self._chunk_of(batch) if batch else await self._look_at_row()
@@ -96,13 +96,12 @@ class RunStream:
         finally:
             metrics.sse_clients.dec()
 
-    async def _may_go_on(self) -> bool:
-        """Whether the caller would still be let in; asked every now and then, not every time.
+    def _must_ask(self) -> bool:
+        """Every now and then, not every time."""
+        return time.monotonic() - self._admitted_at >= admission_seconds()
 
-        A silent stream asks at its heartbeats.
-        """
-        if time.monotonic() - self._admitted_at < admission_seconds():
-            return True
+    async def _may_go_on(self) -> bool:
+        """Whether the caller would still be let in."""
         self._admitted_at = time.monotonic()
         return await in_database_thread(is_still_valid, self._caller)
 

@@ -48,6 +48,7 @@ class RunsView(SurfaceView):
             actor=caller.actor,
             user_id=caller.user_id,
             granted=caller.capabilities,
+            api_key_id=caller.api_key_id,
             idempotency=read_idempotency(request, actor=caller.actor, body=body),
         )
         headers = {"Location": f"{request.path}/{started.run_id}"}

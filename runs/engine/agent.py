@@ -16,9 +16,11 @@ from runs.engine.compaction import compact
 from runs.engine.journal import Journal
 from runs.engine.model_call import Answer, BudgetTripped
 from runs.engine.output import answer_complaint, complaint_to_model
+from runs.engine.spending import LimitReached
 from runs.engine.start import Agent
 from runs.engine.state import AgentState
 from runs.engine.tool_calls import Waiting, run_calls, schedule
+from runs.errors import SpendingLimitReached
 from runs.event_types import (
     AssistantMessageCompleted,
     BudgetExceeded,
@@ -50,6 +52,10 @@ class Effects(Protocol):
     ) -> Answer: ...
 
     async def call_tool(self, use: ToolUse, attempt: int) -> Payload | Waiting: ...
+
+    async def spending(self) -> LimitReached | None:
+        """Whether a limit of whoever pays for the run forbids another model call."""
+        ...
 
     async def boundary(self) -> bool:
         """Between steps: take in mail; true when the loop must stop here (paused, draining)."""
@@ -115,7 +121,12 @@ class AgentLoop:
             elif state.answer is not None:
                 if not self._asks_again(state.answer.text):
                     await self._commit_end()
-            elif self._fails_by_tool() or self._fails_by_turns() or self._fails_by_budget():
+            elif (
+                self._fails_by_tool()
+                or self._fails_by_turns()
+                or self._fails_by_budget()
+                or await self._fails_by_spending()
+            ):
                 await self._commit_end()
             else:
                 await self._take_turn()
@@ -302,6 +313,15 @@ class AgentLoop:
         metrics.budget_exceeded.labels(trip.limit).inc()
         self.journal.record(BudgetExceeded(trip.limit, trip.cap, trip.actual, "pre_call"))
         self.journal.fail(BUDGET_ERROR, "budget")
+        return True
+
+    async def _fails_by_spending(self) -> bool:
+        reached = await self.effects.spending()
+        if reached is None:
+            return False
+        metrics.budget_exceeded.labels("spending").inc()
+        self.journal.record(BudgetExceeded("spending", reached.cap, reached.spent, "pre_call"))
+        self.journal.fail(str(SpendingLimitReached(reached.text)), "budget")
         return True
 
     async def _fail_budget(

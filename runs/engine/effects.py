@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from runs.engine.fork_effects import recorded_call
 from runs.engine.graph.races import refused_call
 from runs.engine.model_call import Answer, call_model
+from runs.engine.spending import LimitReached, Spender, check_call
 from runs.engine.start import Agent
 from runs.engine.tool_calls import CallContext, Waiting, run_call
 from runs.event_types import Payload
@@ -54,6 +55,10 @@ class LiveEffects:
     def _recorded(self, tool: Tool, use: ToolUse, attempt: int) -> Payload | None:
         state = self._journal.state
         return recorded_call(state.forked, state.calls_made, tool, use, attempt)
+
+    async def spending(self) -> LimitReached | None:
+        run = self._execution.run
+        return await check_call(Spender.of(run.creator_id, run.api_key_id))
 
     async def boundary(self) -> bool:
         return await self._execution.boundary(self._journal)  # type: ignore[arg-type]

@@ -71,9 +71,8 @@ class Execution:
 
     async def _execute(self) -> None:
         version = (self.run.graph_id, self.run.version_hash)
-        # Nearly every run's graph is known already, and a hop to a thread costs more than it.
         graph = version_in_memory(*version)
-        if graph is None:
+        if graph is None:  # hardly ever: a hop to a thread is what most runs can do without
             graph = await in_database_thread(get_version, *version)
         program = program_of(self, graph)
         await self._open(program)

@@ -1,9 +1,9 @@
 """Messages as states and forks hold them: JSON-like maps, the same in and out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runs.providers.base import Message, ToolUse
+from runs.providers.base import ImageRef, Message, ToolUse
 
 
 def message_as_map(message: Message) -> dict[str, Any]:
@@ -23,7 +23,17 @@ def message_as_map(message: Message) -> dict[str, Any]:
             {"call_id": use.call_id, "tool": use.tool, "args": use.args}
             for use in message.tool_uses
         ]
+    if message.images:
+        shown["images"] = [image_as_map(image) for image in message.images]
     return shown
+
+
+def image_as_map(image: ImageRef) -> dict[str, str]:
+    return {"digest": image.digest, "media_type": image.media_type}
+
+
+def images_of(shown: Sequence[Mapping[str, str]]) -> tuple[ImageRef, ...]:
+    return tuple(ImageRef(image["digest"], image["media_type"]) for image in shown)
 
 
 def message_from_map(shown: Mapping[str, Any]) -> Message:
@@ -38,4 +48,5 @@ def message_from_map(shown: Mapping[str, Any]) -> Message:
         tool=shown.get("tool", ""),
         result=shown.get("result"),
         is_error=bool(shown.get("is_error")),
+        images=images_of(shown.get("images", ())),
     )

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from runs.engine.message_maps import message_from_map
+from runs.engine.message_maps import images_of, message_from_map
 from runs.errors import InvalidInput
 from runs.graphs.configs import AgentConfig
-from runs.providers.base import Message
+from runs.providers.base import ImageRef, Message
 
 MAX_TURNS = 1_000
 
@@ -34,9 +34,15 @@ class _Use(_Strict):
     args: Any
 
 
+class _Image(_Strict):
+    digest: str = Field(pattern="^[0-9a-f]{64}$")
+    media_type: Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
+
+
 class _User(_Strict):
     role: Literal["user"]
     text: str
+    images: tuple[_Image, ...] = Field((), strict=False)
 
 
 class _Assistant(_Strict):
@@ -57,6 +63,8 @@ _HISTORY: TypeAdapter[list[_User | _Assistant | _ToolResult]] = TypeAdapter(
     list[Annotated[_User | _Assistant | _ToolResult, Field(discriminator="role")]]
 )
 
+_IMAGES: TypeAdapter[list[_Image]] = TypeAdapter(list[_Image])
+
 
 def check_opening(config: AgentConfig, values: Mapping[str, Any]) -> None:
     """Raises `InvalidInput` for a conversation or options that no agent can begin with."""
@@ -64,12 +72,20 @@ def check_opening(config: AgentConfig, values: Mapping[str, Any]) -> None:
         _complain(config.history, lambda value: _paired(_HISTORY.validate_python(value)), values)
     if config.options is not None:
         _complain(config.options, AgentOptions.model_validate, values)
+    if config.images is not None:
+        _complain(config.images, _IMAGES.validate_python, values)
 
 
 def history_of(config: AgentConfig, values: Mapping[str, Any]) -> list[Message]:
     """The conversation before the prompt; empty for an agent that has none."""
     shown = values.get(config.history) if config.history is not None else None
     return [message_from_map(item) for item in shown or ()]
+
+
+def prompt_images(config: AgentConfig, values: Mapping[str, Any]) -> tuple[ImageRef, ...]:
+    """What belongs to the prompt beside its text."""
+    shown = values.get(config.images) if config.images is not None else None
+    return images_of(shown or ())
 
 
 def with_options(config: AgentConfig, values: Mapping[str, Any]) -> AgentConfig:

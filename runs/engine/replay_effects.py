@@ -75,7 +75,7 @@ class ReplayEffects:
                 UserMessageAppended() | RunPaused() | RunUnpaused() | RunResumed() | RunCancelled()
             ):
                 return True
-            case BudgetExceeded(limit="wall_clock"):
+            case BudgetExceeded(limit="wall_clock" | "spending"):
                 return True
             case RunFailed():
                 return isinstance(self._journal.state.last, BudgetExceeded)
@@ -130,6 +130,10 @@ class ReplayEffects:
             else:
                 break
         raise Interrupted
+
+    async def spending(self) -> None:
+        """What others spent at that time is in the recording, where it stopped the run."""
+        return
 
     async def call_tool(self, use: ToolUse, attempt: int) -> Payload | Waiting:
         key = (use.call_id, attempt)

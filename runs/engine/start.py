@@ -10,7 +10,7 @@ from blake3 import blake3
 from django.conf import settings
 
 from runs import operator_settings
-from runs.engine.opening import history_of, with_options
+from runs.engine.opening import history_of, prompt_images, with_options
 from runs.engine.output import schema_instruction
 from runs.engine.prompt import PromptFrame, canonical_json
 from runs.errors import InvalidInput
@@ -54,7 +54,9 @@ class Agent:
         Raises `InvalidInput` when the inputs do not fit the template.
         """
         values = self.graph.state.with_defaults({**(started.inputs or {}), GOAL: started.goal})
-        return [*history_of(self.config, values), Message("user", self._prompt(started, values))]
+        images = prompt_images(self.config, values)
+        prompt = Message("user", self._prompt(started, values), images=images)
+        return [*history_of(self.config, values), prompt]
 
     def _prompt(self, started: RunStarted, values: Mapping[str, Any]) -> str:
         if self.config.prompt == "{{ goal }}":

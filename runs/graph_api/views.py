@@ -85,6 +85,7 @@ class RunsView(GraphView):
                 actor=caller.actor,
                 user_id=caller.user_id,
                 granted=caller.capabilities,
+                api_key_id=caller.api_key_id,
                 idempotency=_idempotency(caller, wanted.graph_id, key, sent) if key else None,
             )
         except IdempotencyConflict:

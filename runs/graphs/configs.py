@@ -94,6 +94,8 @@ class AgentConfig(NodeConfig):
     history: FieldName | None = None
     #: A state field with what a run chooses for itself, see runs.engine.opening.AgentOptions.
     options: FieldName | None = None
+    #: A state field with the images that belong to the prompt, see runs.engine.opening.
+    images: FieldName | None = None
 
     def written_fields(self) -> tuple[str, ...]:
         if self.spread and self.output_schema:

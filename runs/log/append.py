@@ -40,9 +40,12 @@ INLINE_LIMIT = 64 * 1024
 _read = {update: attrgetter(*update.columns) for update in (PROGRESS, MILESTONE, RELEASE, COMPLETE)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Staged:
-    """Events ready to commit, with the head they follow and the row update they imply."""
+    """Events ready to commit, with the head they follow and the row update they imply.
+
+    Never changed. Like `StoredEvent` not frozen, which every append would pay.
+    """
 
     run_id: str
     lease_token: str

@@ -33,6 +33,7 @@ class Preencoded(list[Any]):
 
 
 _SMALL = [bytes((value,)) for value in range(256)]
+_HEAD_16, _HEAD_32, _HEAD_64 = (struct.Struct(f">B{size}").pack for size in "HIQ")
 
 
 def encode_head(major: int, value: int) -> bytes:
@@ -43,10 +44,10 @@ def encode_head(major: int, value: int) -> bytes:
     if value < 0x100:
         return bytes((major | 24, value))
     if value < 0x1_0000:
-        return struct.pack(">BH", major | 25, value)
+        return _HEAD_16(major | 25, value)
     if value < 0x1_0000_0000:
-        return struct.pack(">BI", major | 26, value)
-    return struct.pack(">BQ", major | 27, value)
+        return _HEAD_32(major | 26, value)
+    return _HEAD_64(major | 27, value)
 
 
 def _to_utf8(text: str) -> bytes:

@@ -12,9 +12,13 @@ from runs.event_types import KIND_NAMES, PAYLOADS, TERMINAL_KINDS, Payload
 from runs.log.codec import decode
 
 
-@dataclass(frozen=True)
+@dataclass
 class StoredEvent:
-    """One event as the log holds it. `payload` is `None` only when it was redacted."""
+    """One event as the log holds it. `payload` is `None` only when it was redacted.
+
+    Never changed: all who watch a run share its events. Not frozen all the same, since that makes
+    an event four times as slow to create, and a log is read by the thousand.
+    """
 
     run_id: str
     seq: int

@@ -43,6 +43,16 @@ def read_heads(run_ids: Collection[str]) -> dict[str, StoredEvent]:
     return {event.run_id: event for event in events}
 
 
+def read_kinds(run_ids: Collection[str], kinds: Collection[int]) -> list[StoredEvent]:
+    """The events of some kinds of several runs, each run's in order."""
+    found = Event.objects.filter(run_id__in=run_ids, kind__in=kinds).order_by("run_id", "seq")
+    columns = ("run_id", *_COLUMNS.split(", "))
+    events = [_event(run_id, row) for run_id, *row in found.values_list(*columns)]
+    if any(event.payload is None for event in events):
+        events = _with_external(events)
+    return events
+
+
 def walk_events(run_id: str, *, after: int = 0) -> Iterator[StoredEvent]:
     """The whole log after `after`, a page in memory at a time."""
     while page := read_events(run_id, after=after):

@@ -88,17 +88,21 @@ class _Pass:
     def check(self, event: StoredEvent) -> None:
         self._check_position(event)
         self._check_hash(event)
-        data = self._decoded(event)
+        kind = event.kind
+        data = self._decoded(event) if kind in _DECODED else None
         if event.seq == 1:
             _check_first(event, data)
-        if event.kind in _BEGIN_ANEW:
+        if kind in _BEGIN_ANEW:
             self.turns.clear()
             self.calls.clear()
-        elif data is not None and event.kind in _PAIRED and self.pairing:
-            self._check_pairs(event, data)
-        elif event.kind in _NODE_ENDS and data is not None:
+        elif data is None:
+            pass
+        elif kind in _PAIRED:
+            if self.pairing:
+                self._check_pairs(event, data)
+        elif kind in _NODE_ENDS:
             self._close_turns(data.get("path", ""))
-        elif event.kind in TERMINAL_KINDS and data is not None:
+        elif kind in TERMINAL_KINDS:
             self.root = data.get("merkle_root")
         self.leaves.append(event.hash)
         self.last = event
@@ -136,8 +140,6 @@ class _Pass:
             raise _Broken("hash_mismatch", event.seq)
 
     def _decoded(self, event: StoredEvent) -> dict[str, Any] | None:
-        if event.kind not in _DECODED:
-            return None
         if event.payload is None:
             self.pairing = self.pairing and event.kind not in _PAIRED | _NODE_ENDS
             return None
@@ -173,7 +175,9 @@ class _Pass:
         if event.kind == _BUDGET and not turn:
             self.turns.pop(path, None)
             return
-        at = next((at for at, open_turn in self.turns.items() if open_turn == turn), None)
+        at: str | None = path
+        if self.turns.get(path) != turn:  # of nodes side by side: an answer does not name its node
+            at = next((at for at, open_turn in self.turns.items() if open_turn == turn), None)
         if at is None:
             raise _Broken("turn_mismatch", event.seq)
         del self.turns[at]

@@ -29,7 +29,7 @@ RETRIES = 5  # of a whole batch when the database refuses for reasons of its own
 RETRY_SECONDS = 0.05  # doubled each time
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Request:
     staged: Staged
     loop: asyncio.AbstractEventLoop

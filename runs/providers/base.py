@@ -46,11 +46,19 @@ class ToolUse:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageRef:
+    """An image that was kept as an artifact: who sends it to a model reads it from there."""
+
+    digest: str  # of the blob, hex
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message of the history sent to a model.
 
-    `role` user: `text`. assistant: `text` and `tool_uses`. tool: the outcome of `call_id`, in
-    `result` (any JSON value) with `is_error` set when the tool failed.
+    `role` user: `text` and `images`. assistant: `text` and `tool_uses`. tool: the outcome of
+    `call_id`, in `result` (any JSON value) with `is_error` set when the tool failed.
     """
 
     role: Literal["user", "assistant", "tool"]
@@ -60,6 +68,7 @@ class Message:
     tool: str = ""
     result: Any = None
     is_error: bool = False
+    images: tuple[ImageRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """Models behind a provider's API, reached through pydantic-ai's low-level interface."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 
 from blake3 import blake3
@@ -19,6 +21,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import StreamedResponse
 from pydantic_ai.usage import RequestUsage
 
+from runs import artifacts
 from runs.providers.adapters import load_adapter
 from runs.providers.base import (
     ModelEnd,
@@ -40,6 +43,8 @@ from runs.providers.hosted_messages import (
     request_parameters,
 )
 from runs.providers.prices import price_usd
+
+logger = logging.getLogger(__name__)
 
 _STOP_REASONS = {
     "stop": "stop",
@@ -70,8 +75,27 @@ class HostedModel:
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelPart]:
         # Everything an SDK can throw leaves as a ProviderError. `from None`: the cause's text may
         # quote headers and bodies, and tracebacks are logged.
+        has_images = any(message.images for message in request.messages)
+        images = await asyncio.to_thread(_read_images, request) if has_images else {}
+        has_begun = False
         try:
-            async with aclosing(self._parts(request)) as parts:
+            async with aclosing(self._translated(request, images)) as parts:
+                async for part in parts:
+                    has_begun = True
+                    yield part
+        except ProviderError as error:
+            if not images or has_begun or error.kind != "bad_request":
+                raise
+            # Which models see is in no list that could be trusted: one that does not gets the text.
+            async with aclosing(self._translated(request, {})) as parts:
+                async for part in parts:
+                    yield part
+
+    async def _translated(
+        self, request: ModelRequest, images: Mapping[str, bytes]
+    ) -> AsyncGenerator[ModelPart]:
+        try:
+            async with aclosing(self._parts(request, images)) as parts:
                 async for part in parts:
                     yield part
         except ProviderError:
@@ -79,11 +103,13 @@ class HostedModel:
         except Exception as error:
             raise provider_error(error, secrets=[self._endpoint.api_key]) from None
 
-    async def _parts(self, request: ModelRequest) -> AsyncGenerator[ModelPart]:
+    async def _parts(
+        self, request: ModelRequest, images: Mapping[str, bytes]
+    ) -> AsyncGenerator[ModelPart]:
         tap = ResponseTap(idle_timeout_seconds=self._endpoint.idle_timeout_seconds)
         async with AsyncExitStack() as stack:
             with tapped(tap):
-                stream = await stack.enter_async_context(await self._open(request))
+                stream = await stack.enter_async_context(await self._open(request, images))
             chunks = blake3()  # stands in for the body where no HTTP response is seen (Bedrock)
             usage = Usage()
             async for event in stream:
@@ -105,12 +131,14 @@ class HostedModel:
                 provider_request_id=tap.request_id or stream.provider_response_id or "",
             )
 
-    async def _open(self, request: ModelRequest) -> AbstractAsyncContextManager[StreamedResponse]:
+    async def _open(
+        self, request: ModelRequest, images: Mapping[str, bytes]
+    ) -> AbstractAsyncContextManager[StreamedResponse]:
         connections = await loop_connections()
         model = connections.model(self._endpoint, self.model_id)
         return model_request_stream(
             model,
-            prompt_messages(request),
+            prompt_messages(request, images),
             model_settings=model_settings(self.provider_id, request),
             model_request_parameters=request_parameters(request, model.profile),
         )
@@ -124,6 +152,17 @@ class HostedModel:
             ended = bool(details.get("finish_reason")) or tap.ended_with(_SSE_END)
         if not ended:
             raise incomplete_stream()
+
+
+def _read_images(request: ModelRequest) -> dict[str, bytes]:
+    """The bytes of all images of the history, by digest; those that were pruned are missing."""
+    found: dict[str, bytes] = {}
+    for digest in {image.digest for message in request.messages for image in message.images}:
+        try:
+            found[digest] = artifacts.get(digest)
+        except (artifacts.ArtifactMissing, artifacts.ArtifactCorrupt):
+            logger.warning("an image of a conversation is missing", extra={"digest": digest})
+    return found
 
 
 def _delta_parts(event: ModelResponseStreamEvent) -> Iterator[ModelPart]:

@@ -2,10 +2,11 @@
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import Any, cast
 
-from pydantic_ai.messages import InstructionPart as Instruction
 from pydantic_ai.messages import (
+    BinaryContent,
     ModelMessage,
     ModelRequestPart,
     ModelResponse,
@@ -13,8 +14,10 @@ from pydantic_ai.messages import (
     TextPart,
     ToolCallPart,
     ToolReturnPart,
+    UserContent,
     UserPromptPart,
 )
+from pydantic_ai.messages import InstructionPart as Instruction
 from pydantic_ai.messages import ModelRequest as PromptMessage
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.output import OutputObjectDefinition
@@ -50,14 +53,19 @@ _TAKES_EXTRA_BODY = frozenset({"openai", "anthropic", "openrouter", "ollama", "l
 _ANTHROPIC_MAX_TOKENS = 4096
 
 
-def prompt_messages(request: ModelRequest) -> list[ModelMessage]:
-    """The history as alternating prompts and responses; neighbours of one side share a message."""
+def prompt_messages(
+    request: ModelRequest, images: Mapping[str, bytes] | None = None
+) -> list[ModelMessage]:
+    """The history as alternating prompts and responses; neighbours of one side share a message.
+
+    `images` has the bytes by their digest; what is not in there is left out.
+    """
     history: list[ModelMessage] = []
     for message in request.messages:
         if message.role == "assistant":
             _add_response(history, message)
         else:
-            _add_prompt(history, _prompt_part(message))
+            _add_prompt(history, _prompt_part(message, images or {}))
     return history
 
 
@@ -78,9 +86,14 @@ def _add_prompt(history: list[ModelMessage], part: ModelRequestPart) -> None:
         history.append(PromptMessage([part]))
 
 
-def _prompt_part(message: Message) -> ModelRequestPart:
+def _prompt_part(message: Message, images: Mapping[str, bytes]) -> ModelRequestPart:
     if message.role == "user":
-        return UserPromptPart(message.text)
+        shown: list[UserContent] = [
+            BinaryContent(data=images[image.digest], media_type=image.media_type)
+            for image in message.images
+            if image.digest in images
+        ]
+        return UserPromptPart([message.text, *shown] if shown else message.text)
     # Where the wire format has no flag for a failure, pydantic-ai writes it into the content.
     return ToolReturnPart(
         tool_name=message.tool,

@@ -10,7 +10,7 @@ from typing import Any
 
 from runs.engine.graph.state import GraphState
 from runs.engine.message_maps import message_as_map
-from runs.engine.opening import history_of
+from runs.engine.opening import history_of, prompt_images
 from runs.engine.state import AgentState
 from runs.errors import NoCheckpoint
 from runs.event_types import AssistantMessageCompleted, RunForked, RunStarted, StepCompleted
@@ -135,13 +135,15 @@ def _agent_state(graph: Graph) -> AgentState:
             text = render(config.prompt, values)
         except ExpressionInvalid:
             text = started.goal
-        return [*history_of(config, values), Message("user", text)]
+        prompt = Message("user", text, images=prompt_images(config, values))
+        return [*history_of(config, values), prompt]
 
     return AgentState(opening)
 
 
 def _turns(graph: Graph, events: list[StoredEvent]) -> list[StepView]:
     state = _agent_state(graph)
+    maps = _MessageMaps()
     turns: list[StepView] = []
     is_open = False
     first = 0
@@ -153,18 +155,32 @@ def _turns(graph: Graph, events: list[StoredEvent]) -> list[StepView]:
         if isinstance(payload, RunForked):
             # Like that of a graph, a fork's history begins with the step it was forked at.
             first = payload.step
-            turns.append(StepView(first, (AGENT_NODE,), _snapshot(state)))
+            turns.append(StepView(first, (AGENT_NODE,), _snapshot(state, maps)))
         is_open = is_open or isinstance(payload, AssistantMessageCompleted)
         if is_open and not state.plan:
             is_open = False
-            turns.append(StepView(first + len(turns), (AGENT_NODE,), _snapshot(state)))
+            turns.append(StepView(first + len(turns), (AGENT_NODE,), _snapshot(state, maps)))
     return turns
 
 
-def _snapshot(state: AgentState) -> dict[str, Any]:
+class _MessageMaps:
+    """The map of each message, made once: every turn shows all messages until then."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[Message, dict[str, Any]]] = {}  # id → message, map
+
+    def of(self, messages: list[Message]) -> list[dict[str, Any]]:
+        made = self._made
+        for message in messages:
+            if id(message) not in made:
+                made[id(message)] = (message, message_as_map(message))
+        return [made[id(message)][1] for message in messages]
+
+
+def _snapshot(state: AgentState, maps: _MessageMaps) -> dict[str, Any]:
     answers = [message.text for message in state.messages if message.role == "assistant"]
     return {
         GOAL: state.started.goal if state.started is not None else "",
         "answer": answers[-1] if answers else "",
-        "messages": [message_as_map(message) for message in state.messages],
+        "messages": maps.of(state.messages),
     }

@@ -17,6 +17,7 @@ from accounts.principals import Principal
 from project.lib.canonical_json import canonical_hash
 from project.lib.db import write_transaction
 from runs import dispatch
+from runs.engine.spending import Spender, check_start
 from runs.errors import InvalidInput, MutationRefused, NoCheckpoint, QueueFull, ShuttingDown
 from runs.event_types import RunForked
 from runs.graphs.documents import Graph
@@ -58,7 +59,8 @@ def fork_run(
 ) -> Fork:
     """Start a child of `parent` after its step `step`, whatever state the parent is in.
 
-    Raises `NoCheckpoint`, `MutationRefused`, `InvalidInput`, `QueueFull` or `ShuttingDown`.
+    Raises `NoCheckpoint`, `MutationRefused`, `InvalidInput`, `SpendingLimitReached`, `QueueFull` or
+    `ShuttingDown`.
     """
     if mutation.rule_pack_version is not None:
         raise MutationRefused(f"unknown rule_pack_version {mutation.rule_pack_version!r}")
@@ -78,6 +80,7 @@ def fork_run(
     forked = _forked(history, view, mutation, Past.of(events, view.step), caller.actor, reason)
     if draining.is_draining():
         raise ShuttingDown("the server is shutting down")
+    check_start(Spender.of(caller.user_id, caller.api_key_id))
     with write_transaction():
         if is_queue_full(settings.STARPORT_QUEUE):
             raise QueueFull(f"{settings.STARPORT_QUEUE} runs are waiting already")
@@ -125,6 +128,7 @@ def _child(parent: Run, step: int, graph_hash: str, forked: RunForked, caller: P
         creator_id=caller.user_id,
         actor=caller.actor,
         granted=sorted(caller.capabilities),
+        api_key_id=caller.api_key_id or "",
         parent=parent,
         fork_step=step,
     )

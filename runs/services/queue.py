@@ -4,8 +4,6 @@ A lease is a token in the row. Every engine append names it, so a worker that lo
 write nothing more, whatever it still believes.
 """
 
-import threading
-import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +21,7 @@ from project.lib.ids import new_ulid
 from project.lib.sql import fetch_all, fetch_one
 from runs import dispatch
 from runs.models import MailboxItem, Run
+from runs.services.queue_room import room_to_spare
 
 _RUNS = Run._meta.db_table
 #: Runs that one pass of the clock queues at the most.
@@ -203,46 +202,12 @@ def queue_depth() -> int:
     return 0 if row is None else int(row[0])
 
 
-#: Of the room that was counted in the queue, the part that may be taken before it is counted again.
-#: The rest is for other processes, which may take theirs at the same time.
-_PART_OF_ROOM = 1 / 4
-#: Seconds after which it is counted again in any case.
-_ROOM_SECONDS = 0.1
-
-
-class _Room:
-    """Places in the queue that need no counting: it costs a tenth of a start when many wait."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._capacity = 0
-        self._places = 0
-        self._until = 0.0  # monotonic
-
-    def take(self, capacity: int) -> bool:
-        with self._lock:
-            is_known = capacity == self._capacity and time.monotonic() < self._until
-            if not is_known or self._places == 0:
-                return False
-            self._places -= 1
-            return True
-
-    def note(self, capacity: int, room: int) -> None:
-        with self._lock:
-            self._capacity = capacity
-            self._places = max(0, int(room * _PART_OF_ROOM))
-            self._until = time.monotonic() + _ROOM_SECONDS
-
-
-_room = _Room()
-
-
 def is_queue_full(capacity: int) -> bool:
     """Whether `capacity` runs or more wait, so that the caller may not add one.
 
     Reads no further than that many index entries, and nothing while there is room to spare.
     """
-    if _room.take(capacity):
+    if room_to_spare.take(capacity):
         return False
     counted = fetch_one(
         f"SELECT COUNT(*) FROM (SELECT 1 FROM {_RUNS} WHERE status = 'pending'"  # noqa: S608
@@ -250,7 +215,7 @@ def is_queue_full(capacity: int) -> bool:
         [capacity],
     )
     room = capacity - (int(counted[0]) if counted else 0)
-    _room.note(capacity, room - 1)
+    room_to_spare.note(capacity, room - 1)
     return room <= 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from blake3 import blake3
 from django.conf import settings
 from django.db import IntegrityError, connection
-from django.db.models import CharField, IntegerField, TextField
+from django.db.models import CharField, ForeignKey, IntegerField, TextField
 from django.utils import timezone
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ from project.lib.ids import new_ulid
 from project.lib.sql import execute
 from runs import dispatch, metrics
 from runs.engine.opening import check_opening
+from runs.engine.spending import Spender, check_start
 from runs.errors import IdempotencyConflict, InvalidInput, QueueFull, ShuttingDown
 from runs.graphs.configs import Budget
 from runs.graphs.documents import Graph
@@ -50,6 +51,7 @@ class StartRequest:
     inputs: dict[str, Any] = field(default_factory=dict)
     trigger_source: str = "api"
     parent_run_id: str = ""
+    run_id: str = ""  # chosen by whoever watches it from before its start; empty: a new one
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +95,13 @@ def start_run(
     actor: str,
     user_id: str | None,
     granted: frozenset[str] | None = None,
+    api_key_id: str | None = None,
     idempotency: Idempotency | None = None,
 ) -> Started:
     """Accept a run and queue it. `granted` bounds what its tools may do, `None` does not.
 
-    Raises `InvalidInput`, `GraphNotFound`, `ModelNotFound`, `QueueFull`, `ShuttingDown`, and
-    `IdempotencyConflict` when the key came with another body before.
+    Raises `InvalidInput`, `GraphNotFound`, `ModelNotFound`, `SpendingLimitReached`, `QueueFull`,
+    `ShuttingDown`, and `IdempotencyConflict` when the key came with another body before.
     """
     graph, budget = check_request(request)
     if draining.is_draining():
@@ -106,13 +109,14 @@ def start_run(
         raise ShuttingDown("the server is shutting down")
     if idempotency is not None and (first := _first_answer(idempotency)) is not None:
         return first
+    check_start(Spender.of(user_id, api_key_id))
     request = _without_secrets(request)
     try:
         with write_transaction():
             if is_queue_full(settings.STARPORT_QUEUE):
                 metrics.enqueue_rejected.labels("queue_full").inc()
                 raise QueueFull(f"{settings.STARPORT_QUEUE} runs are waiting already")
-            run_id = _insert(request, graph.hash, budget, actor, user_id, granted)
+            run_id = _insert(request, graph.hash, budget, actor, user_id, granted, api_key_id)
             if idempotency is not None:
                 _remember(idempotency, run_id)
             dispatch.run_is_pending(run_id)
@@ -207,8 +211,9 @@ def _insert(
     actor: str,
     user_id: str | None,
     granted: frozenset[str] | None,
+    api_key_id: str | None,
 ) -> str:
-    run_id = new_ulid()
+    run_id = request.run_id or new_ulid()
     statement, columns = _insertion()
     stored = columns | _as_stored(
         **_given(budget=budget, metadata=request.metadata, inputs=request.inputs),
@@ -223,6 +228,7 @@ def _insert(
         parent_id=request.parent_run_id or None,
         creator_id=user_id,
         actor=actor,
+        api_key_id=api_key_id or "",
     )
     if granted is not None:
         stored["granted"] = _stored_granted(granted)
@@ -231,11 +237,11 @@ def _insert(
 
 
 _FIELDS = {field.attname: field for field in Run._meta.concrete_fields}
-#: Texts and numbers: asking the field costs more than the database asks for the whole row.
+#: Texts and numbers, and ids, which are texts: asking the field costs more than storing the row.
 _STORED_AS_THEY_ARE = frozenset(
     name
     for name, field in _FIELDS.items()
-    if isinstance(getattr(field, "target_field", field), (CharField, TextField, IntegerField))
+    if isinstance(field, (CharField, TextField, IntegerField, ForeignKey))
 )
 
 

@@ -50,6 +50,10 @@ class AddressNotAllowed(FetchError):
     """The host has an address, or the URL a port, that must not be contacted."""
 
 
+class PortNotAllowed(AddressNotAllowed):
+    """The address is public, and the port is not one of the web's."""
+
+
 class TransferFailed(FetchError):
     """The connection failed, was cut, took too long or was redirected too often."""
 
@@ -189,7 +193,7 @@ class _Fetcher:
         if not is_public(address):
             raise AddressNotAllowed("requests to private or internal addresses are not allowed")
         if port not in self.rules.ports:
-            raise AddressNotAllowed(f"requests to port {port} are not allowed")
+            raise PortNotAllowed(f"requests to port {port} are not allowed")
 
     async def _get_from(self, address: str, url: httpx.URL) -> Fetched:
         transport = httpx.AsyncHTTPTransport(verify=_tls(), trust_env=False, retries=0)

@@ -118,6 +118,7 @@ def fire_by_hand(
             actor=caller.actor,
             user_id=caller.user_id,
             granted=caller.capabilities,
+            api_key_id=caller.api_key_id,
             idempotency=idempotency,
         )
         if not started.is_replay:

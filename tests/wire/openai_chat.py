@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.wire.server import Stream, WireServer
+from tests.wire.server import Stream, Whole, WireServer
 
 _ERROR_TYPES = {400: "invalid_request_error", 401: "invalid_request_error", 429: "requests"}
 
@@ -42,6 +42,15 @@ class OpenAIWireServer(WireServer):
             ),
             headers={"x-request-id": "req_wire_1"},
         )
+
+    def embeddings(self, *vectors: list[float]) -> Whole:
+        """What `/v1/embeddings` answers, in plain numbers: not every server knows base64."""
+        items = [
+            {"object": "embedding", "index": index, "embedding": vector}
+            for index, vector in enumerate(vectors)
+        ]
+        usage = {"prompt_tokens": 3, "total_tokens": 3}
+        return Whole({"object": "list", "data": items, "model": "wire-model", "usage": usage})
 
     def error_body(self, status: int, message: str) -> Any:
         kind = _ERROR_TYPES.get(status, "server_error")

@@ -33,6 +33,13 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """A 200 whose body is one JSON document."""
+
+    body: Any
+
+
+@dataclass(frozen=True)
 class Silence:
     """Takes the request and never answers; the connection stays open until the server closes."""
 
@@ -68,7 +75,7 @@ class Stream:
         return replace(self, events=(*self.events[:index], garbage, *self.events[index:]))
 
 
-Reply = Failure | Silence | Stream
+Reply = Failure | Silence | Stream | Whole
 
 
 class WireServer:
@@ -156,7 +163,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wire.requests.append(RecordedRequest(self.path, headers, body))
         match self.wire.next_reply():
             case Failure() as failure:
-                self._fail(failure)
+                self._send(failure.status, failure.body, failure.headers)
+            case Whole(body):
+                self._send(200, body, {})
             case Silence():
                 self.wire.wait_for_end()
                 self.close_connection = True
@@ -167,12 +176,12 @@ class _Handler(BaseHTTPRequestHandler):
                     self.wire.hung_up.set()
                     self.close_connection = True
 
-    def _fail(self, failure: Failure) -> None:
-        body = json.dumps(failure.body).encode()
-        self.send_response(failure.status)
+    def _send(self, status: int, document: Any, headers: dict[str, str]) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
-        for name, value in failure.headers.items():
+        for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)

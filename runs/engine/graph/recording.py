@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from runs.engine.graph.steps import BRANCH_CANCELLED
+from runs.engine.graph.branches import BRANCH_CANCELLED
 from runs.event_types import (
     AssistantMessageCompleted,
     BranchFinished,

@@ -17,6 +17,7 @@ from runs.engine.journal import Journal
 from runs.engine.model_call import Answer, BudgetTripped, Reasoning
 from runs.engine.replay_effects import ReplayContext, answer_of
 from runs.engine.replay_journal import Diverged, Divergence, as_map
+from runs.engine.spending import REACHED, SPENDING, LimitReached
 from runs.engine.start import Agent
 from runs.engine.tool_calls import Caller, Waiting, run_call
 from runs.errors import GraphNotFound, InvalidInput
@@ -218,6 +219,23 @@ class ReplayedAgentEffects:
             if isinstance(payload, BudgetExceeded) and _is_out_of_time(payload, self._scope.path):
                 raise _OutOfTime(payload)
         return False
+
+    async def spending(self) -> LimitReached | None:
+        """What others spent at that time is in the recording, where it stopped the node."""
+        journal, path = self._world.journal, self._scope.path
+        place = journal.place()
+        payload = journal.next_payload()
+        if (
+            not isinstance(payload, BudgetExceeded)
+            or payload.limit != SPENDING
+            or payload.path != path
+        ):
+            return None
+        later = journal.recording.payloads[place + 1 :]
+        said = next(
+            (item.error for item in later if isinstance(item, NodeFailed) and item.path == path), ""
+        )
+        return LimitReached(said.removeprefix(REACHED), payload.cap, payload.actual)
 
     async def call_model(
         self,

@@ -1,7 +1,6 @@
 """`manage.py runs …`: finds the subcommand and turns what happens into an exit code."""
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -10,7 +9,12 @@ from typing import Any, NoReturn, Protocol
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from project import data_folder
-from project.lib.command_line import EXIT_USAGE, OneLineParser, run_to_exit_code
+from project.lib.command_line import (
+    EXIT_USAGE,
+    OneLineParser,
+    run_to_exit_code,
+    with_two_dashes,
+)
 from project.lib.terminal import Terminal
 from runs.errors import RunsError
 
@@ -30,9 +34,6 @@ SUBCOMMANDS = {
     "rebuild": "recompute the columns of runs from their logs",
     "redact": "take the payload of one event out of a log, on record",
 }
-
-# The contract lets every option be written with a single dash.
-_SINGLE_DASH = re.compile(r"-[a-z][a-z-]+(=.*)?", re.DOTALL)
 
 
 class Subcommand(Protocol):
@@ -80,15 +81,11 @@ def dispatch(arguments: Sequence[str], terminal: Terminal) -> int:
     )
     subcommand.add_arguments(parser)
     try:
-        options = parser.parse_args([_with_two_dashes(argument) for argument in rest])
+        options = parser.parse_args([with_two_dashes(argument) for argument in rest])
         data_folder.require()
         return subcommand.run(options, terminal)
     except (RunsError, data_folder.DataFolderError) as error:
         raise CommandError(str(error)) from error
-
-
-def _with_two_dashes(argument: str) -> str:
-    return f"-{argument}" if _SINGLE_DASH.fullmatch(argument) else argument
 
 
 def _usage() -> str:

@@ -55,10 +55,16 @@ def _start(request: StartRequest, context: ToolContext) -> Started:
             actor=context.actor,
             user_id=context.user_id,
             granted=context.capabilities,
+            api_key_id=_key_of(context.run_id),
             idempotency=Idempotency("tool start_run", context.idempotency_key, body),
         )
     except RunsError as error:
         raise ToolError(str(error)) from error
+
+
+def _key_of(run_id: str) -> str | None:
+    """Who started a run pays for those that it starts, and so does their key."""
+    return Run.objects.filter(pk=run_id).values_list("api_key_id", flat=True).first()
 
 
 def _depth(run_id: str) -> int:

@@ -10,6 +10,10 @@ const SAFE = {
   ALLOW_DATA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
 };
+
+// HTML that a model writes is shown as what it is: text.
+marked.use({ renderer: { html: ({ text }) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;") } });
+
 const LINKS = /^(https?:|mailto:)/i;
 
 export function renderMarkdown(text) {

@@ -90,7 +90,8 @@ export class Transcript {
     if (frame.is_error) this.#note((frame.errors ?? ["The answer was cut off."]).join("\n"), "error");
     if (frame.num_turns > 0) {
       const tokens = `${frame.input_tokens} tokens in, ${frame.output_tokens} out`;
-      this.#note(`${frame.num_turns} tool turns, ${tokens}, $${frame.cost_usd.toFixed(4)}`, "stats");
+      const turns = frame.num_turns === 1 ? "1 tool turn" : `${frame.num_turns} tool turns`;
+      this.#note(`${turns}, ${tokens}, $${frame.cost_usd.toFixed(4)}`, "stats");
     }
   }
 

@@ -9,7 +9,7 @@ from django.db import connections
 from chat import receivers
 from chat.live_settings.reading import forget
 from runs.tools.base import Tool
-from tests.chat.cron.scheduling import Gate, Scheduling
+from tests.chat.cron.scheduling import Gate, Scheduling, set_settings
 from tests.factories import make_user
 from tests.runs.engine.conftest import harness, register_tool
 
@@ -34,6 +34,7 @@ def _nothing_is_left_over() -> Iterator[None]:
 
 @pytest.fixture
 def scheduling(transactional_db: None) -> Scheduling:
+    set_settings("cron", max_concurrent_runs=8)
     return Scheduling(make_user().pk)
 
 

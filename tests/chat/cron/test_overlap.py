@@ -38,7 +38,6 @@ async def test_skip_lets_times_pass_while_a_run_is_under_way(
 async def test_queue_runs_for_each_time_one_after_the_other(
     harness: Harness, scheduling: Scheduling, gate: Gate
 ):
-    await scheduling.in_thread(set_settings, "cron", max_concurrent_runs=4)
     job = await scheduling.in_thread(scheduling.make_job, WAITING_PROMPT, overlap="queue")
 
     for second in range(1, 4):
@@ -91,7 +90,6 @@ async def test_parallel_runs_side_by_side_as_far_as_there_are_slots(
 async def test_one_hanging_job_does_not_stop_the_others(
     harness: Harness, scheduling: Scheduling, gate: Gate
 ):
-    await scheduling.in_thread(set_settings, "cron", max_concurrent_runs=2)
     await scheduling.in_thread(scheduling.make_job, WAITING_PROMPT, name="hangs")
     other = await scheduling.in_thread(scheduling.make_job, name="goes on")
 
@@ -105,6 +103,7 @@ async def test_one_hanging_job_does_not_stop_the_others(
 async def test_a_run_that_waits_for_a_person_holds_no_slot(
     harness: Harness, scheduling: Scheduling
 ):
+    await scheduling.in_thread(set_settings, "cron", max_concurrent_runs=1)
     asks = '!tool ask_human {"prompt": "Which colour?"}\n!turn\n!say Thank you.'
     job = await scheduling.in_thread(scheduling.make_job, asks, name="asks")
     other = await scheduling.in_thread(scheduling.make_job, name="other")

@@ -160,11 +160,13 @@ def test_there_is_no_deletion_and_no_second_address(admin: Caller, member: Calle
 
 
 def test_the_first_user_is_an_administrator_whose_key_is_shown_once(client: Any):
+    wrong = client.post(USERS, {"role": "emperor"}, content_type="application/json")
     first = client.post(USERS, {"display_name": "Ada"}, content_type="application/json")
     key = first.json()["key"]
 
     again = client.post(USERS, {}, content_type="application/json")
 
+    assert wrong.status_code == 400
     assert (first.status_code, first.json()["role"]) == (201, "admin")
     assert again.status_code == 401
     listed = client.get(USERS, headers={"X-API-Key": key})

@@ -173,6 +173,18 @@ def test_a_full_queue_refuses_and_creates_nothing(start_clogged: Callable[..., D
     assert daemon.start("there is room again")
 
 
+def test_a_queue_takes_as_many_runs_as_it_has_places(start_clogged: Callable[..., Daemon]):
+    daemon = start_clogged(queue=30)
+
+    accepted = [daemon.start("hello") for _ in range(30)]
+    refused = daemon.client.post("/api/v1/runs", json={"goal": "one too many"})
+
+    assert refused.status_code == 503
+    assert daemon.cancel(accepted[0]).status_code == 202
+    assert daemon.start("there is room again")
+    assert daemon.client.post("/api/v1/runs", json={"goal": "hello"}).status_code == 503
+
+
 @pytest.mark.skipif(IS_CELERY, reason="only a server that executes runs itself has steps to end")
 def test_a_server_that_shuts_down_refuses(start_server: StartServer):
     server: RunningServer = start_server(env={"STARPORT_DRAIN_SECONDS": "20"})

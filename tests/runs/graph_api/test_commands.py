@@ -41,13 +41,14 @@ def test_a_paused_run_stays_so_until_it_is_resumed_and_then_goes_on(graphs: Grap
     graphs.until(run_id, "running")
 
     paused = graphs.command(run_id, "pause")
-    graphs.until(run_id, "paused")
+    stopped = graphs.until(run_id, "paused")
     resumed = graphs.command(run_id, "resume")
 
     assert paused.status_code == 200
     assert paused.json()["status"] == "running"
     assert resumed.status_code == 202
     assert resumed.json() == {"run_id": run_id, "status": "pending"}
+    assert (stopped["finished_at"], stopped["duration_ms"]) == (None, None)
     assert graphs.until(run_id, "done")["error_class"] is None
 
 

@@ -19,6 +19,12 @@ nodes:
   - {id: nap, kind: sleep, config: {seconds: 600}}
   - {id: after, kind: template, config: {template: two, out: text}}
 """
+LATE = """
+ir_version: "1.1.0"
+id: late
+nodes:
+  - {id: gate, kind: interrupt, config: {prompt: "Quick?", timeout: PT0.2S, on_timeout: halt}}
+"""
 TYPO = """
 ir_version: "1.1.0"
 id: typo
@@ -32,6 +38,7 @@ state_schema: {text: str}
 def from_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphClient]:
     folder = tmp_path_factory.mktemp("graphs")
     (folder / "nap.yaml").write_text(NAP)
+    (folder / "late.yaml").write_text(LATE)
     (folder / "notes.txt").write_text("no graph")
     with _server_factory(tmp_path_factory) as start:
         yield GraphClient(start(flags=["--graphs", str(folder)]).client)
@@ -40,9 +47,30 @@ def from_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphClient
 def test_what_the_folder_holds_is_listed_beside_the_built_in_graphs(from_files: GraphClient):
     listed = {row["graph_id"]: row for row in from_files.client.get("/v1/graphs").json()}
 
-    assert set(listed) == {"agent", "approval", "chat", "fan-out-report", "nap", "webhook-triage"}
+    assert set(listed) == {
+        "agent",
+        "approval",
+        "chat",
+        "compact",
+        "fan-out-report",
+        "late",
+        "memory-review",
+        "nap",
+        "webhook-triage",
+    }
     assert listed["nap"]["node_count"] == 3
     assert len(listed["nap"]["graph_hash"]) == 64
+
+
+def test_a_question_that_nobody_answers_in_time_ends_the_run(from_files: GraphClient):
+    run_id = from_files.start("", graph_id="late", inputs={})
+
+    ended = from_files.until(run_id, "failed")
+    too_late = from_files.command(run_id, "respond", {"response": {}})
+
+    assert ended["error_class"] == "interrupt_timeout"
+    assert "on_timeout=halt" in ended["error_cause"]
+    assert too_late.status_code == 409
 
 
 def start_nap(graphs: GraphClient) -> str:

@@ -292,6 +292,34 @@ def test_a_fork_goes_the_way_of_another_answer(forker: GraphClient):
     assert forker.summary(parent) == before
 
 
+@pytest.mark.parametrize(
+    ("step", "mutation", "state", "heads"),
+    [
+        (0, {"state_overrides": {"draft": "Mine"}}, {"draft": "Mine"}, []),
+        (0, {"node_output_overrides": {"draft": "Theirs"}}, {"draft": "Theirs"}, []),
+        (0, {"facts_assert": [{"head": "seen"}]}, {"draft": "A draft"}, ["seen"]),
+        (1, {}, {"review": {"decision": "approve"}}, ["stargraph.evidence"]),
+        (1, {"facts_retract": [{"head": "stargraph.evidence"}]}, {"draft": "A draft"}, []),
+    ],
+    ids=["state", "output", "asserted", "nothing", "retracted"],
+)
+def test_what_a_mutation_changes_is_in_the_childs_first_step_and_the_child_runs_to_its_end(
+    forker: GraphClient, step: int, mutation: Any, state: dict[str, Any], heads: list[str]
+):
+    parent = approved(forker)
+
+    child = fork(forker, parent, step=step, **mutation).json()["run_id"]
+    forker.until(child, "done")
+
+    first = state_of(forker, child, step=step)
+    assert {name: first["state"][name] for name in state} == state
+    assert [fact["head"] for fact in first["facts"]] == heads
+    [artifact] = forker.client.get(f"/v1/runs/{child}/artifacts").json()
+    kept = forker.client.get(f"/v1/artifacts/{artifact['artifact_id']}")
+    assert kept.text == first["state"]["draft"]
+    assert child in [run["run_id"] for run in forker.page()["items"]]
+
+
 def test_a_fork_that_makes_no_sense_is_refused(forker: GraphClient):
     parent = approved(forker)
 

@@ -97,6 +97,20 @@ def test_a_retired_graph_stays_to_be_looked_at(admin_client, text_of):
     assert admin_client.get(f"{GRAPHS}graph/mine").status_code == 200
 
 
+def test_a_version_that_behaves_otherwise_has_another_hash_in_the_api(admin_client):
+    def listed() -> str:
+        rows = admin_client.get("/v1/graphs").json()
+        return next(row["graph_hash"] for row in rows if row["graph_id"] == "mine")
+
+    told = YAML.replace("kind: echo", "kind: llm, config: {prompt: one}")
+    hashes = []
+    for text in (told, told.replace("prompt: one", "prompt: other"), f"# a comment\n{told}"):
+        admin_client.post(f"{GRAPHS}register/", {"document": text})
+        hashes.append(listed())
+
+    assert hashes[0] == hashes[2] != hashes[1]
+
+
 def test_built_in_graphs_are_read_only(admin_client, text_of):
     answer = admin_client.post(f"{GRAPHS}retire/", {"graph_id": "approval"}, follow=True)
 

@@ -1,7 +1,19 @@
+import asyncio
+import base64
+
 import pytest
 from blake3 import blake3
 
-from runs.providers.base import ProviderError, ReasoningDelta, ToolCall, ToolSpec, Usage
+from runs import artifacts
+from runs.providers.base import (
+    ImageRef,
+    Message,
+    ProviderError,
+    ReasoningDelta,
+    ToolCall,
+    ToolSpec,
+    Usage,
+)
 from runs.providers.registry import get_client
 from tests.runs.providers.asking import ask, assistant, tool_result
 from tests.runs.providers.conftest import KEY
@@ -167,3 +179,41 @@ async def test_a_silent_provider_times_out(anthropic_server, settings):
         await ask(get_client(MODEL), "Hi")
 
     assert caught.value.kind == "timeout"
+
+
+PIXELS = b"\x89PNG\r\n\x1a\n and so on"
+
+
+def with_image() -> Message:
+    image = ImageRef(artifacts.put(PIXELS), "image/png")
+    return Message("user", "what is this?", images=(image,))
+
+
+async def test_an_image_travels_beside_its_text(anthropic_server):
+    anthropic_server.script([anthropic_server.answer("a picture")])
+
+    await ask(get_client(MODEL), await asyncio.to_thread(with_image))
+
+    text, image = anthropic_server.requests[0].body["messages"][0]["content"]
+    assert text["text"] == "what is this?"
+    assert image["source"]["media_type"] == "image/png"
+    assert base64.b64decode(image["source"]["data"]) == PIXELS
+
+
+async def test_a_model_that_takes_no_images_gets_the_text_alone(anthropic_server):
+    refusal = anthropic_server.failure(400, "this model does not take images")
+    anthropic_server.script([refusal, anthropic_server.answer("what is what?")])
+
+    answer = await ask(get_client(MODEL), await asyncio.to_thread(with_image))
+
+    assert answer.text == "what is what?"
+    assert "image" not in str(anthropic_server.requests[1].body["messages"])
+
+
+async def test_an_image_that_was_pruned_is_left_out(anthropic_server):
+    anthropic_server.script([anthropic_server.answer("I see none")])
+    missing = Message("user", "look", images=(ImageRef("0" * 64, "image/png"),))
+
+    answer = await ask(get_client(MODEL), missing)
+
+    assert answer.text == "I see none"

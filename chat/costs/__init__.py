@@ -1,0 +1,1 @@
+"""What runs cost: the accounts kept of them, reports, and limits."""

@@ -1,0 +1,1 @@
+"""What `manage.py memory` can do, a module for each subcommand."""
