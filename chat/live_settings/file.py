@@ -25,7 +25,7 @@ from chat.live_settings.groups import GROUPS
 from chat.live_settings.layers import layers_of, validated
 from chat.live_settings.reading import FILE_ROW
 from chat.live_settings.words import complaint
-from chat.live_settings.writing import PACK_ID, tell_on_commit
+from chat.live_settings.writing import PACK_ID, tell_on_commit, warn_of_restart
 from chat.models import SettingGroup
 from project.lib.db import write_transaction
 
@@ -104,6 +104,7 @@ class SettingsFile:
         )
         for group in changed:
             tell_on_commit(group)
+            warn_of_restart(_differing(before.get(group, {}), said.values.get(group, {})))
         if changed:
             logger.info("the settings file was applied", extra={"groups": changed})
             audit.record(
@@ -142,6 +143,11 @@ def _save(row: SettingGroup, **said: Any) -> bool:
     row.revision += 1
     row.save(update_fields=["values", "revision", "updated_by", "updated_at"])
     return True
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    names = before.keys() | after.keys()
+    return [name for name in names if before.get(name) != after.get(name)]
 
 
 def _status(values: Mapping[str, Any]) -> FileStatus:

@@ -174,7 +174,9 @@ class Redaction(Group):
 
 
 class Providers(Group):
-    """Where providers of models are reached; "": at their own address. Their keys are secrets."""
+    """Where providers of models are reached. Their keys are secrets and kept apart."""
+
+    # Empty: at the provider's own address.
 
     openai_base_url: Annotated[str, AfterValidator(_base_url)] = ""
     anthropic_base_url: Annotated[str, AfterValidator(_base_url)] = ""
@@ -182,6 +184,9 @@ class Providers(Group):
     openrouter_base_url: Annotated[str, AfterValidator(_base_url)] = ""
     ollama_base_url: Annotated[str, AfterValidator(_base_url)] = ""
 
+
+#: What is read when a server starts and does not act before.
+AFTER_RESTART = frozenset({"server_addr"})
 
 #: By name, as they are stored.
 GROUPS: dict[str, type[Group]] = {

@@ -117,4 +117,4 @@ def _shown(value: Any) -> str:
     """Nothing where what lies beneath counts."""
     if value is None:
         return "–"
-    return json.dumps(value, ensure_ascii=False)
+    return "empty" if value in ("", []) else json.dumps(value, ensure_ascii=False)

@@ -3,6 +3,7 @@
 A row lock makes changes of one group take turns. A change that cannot stand changes nothing.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,12 +13,14 @@ from pydantic import ValidationError
 from accounts import audit
 from chat.errors import ChangedMeanwhile
 from chat.live_settings import reading
-from chat.live_settings.groups import GROUPS, Group
+from chat.live_settings.groups import AFTER_RESTART, GROUPS, Group
 from chat.live_settings.layers import NAMES, Layers, as_json, layers_of, validated
 from chat.live_settings.words import complaint
 from chat.models import SettingChange, SettingGroup
 from chat.signals import send_on_commit, settings_changed
 from project.lib.db import write_transaction
+
+logger = logging.getLogger(__name__)
 
 PACK_ID = "starport.settings"
 
@@ -102,6 +105,7 @@ def _store(
     row.revision += 1
     row.save(update_fields=["values", "revision", "updated_by", "updated_at"])
     tell_on_commit(row.name)
+    warn_of_restart(changed)
     audit.record(
         "settings_changed",
         actor=actor,
@@ -117,3 +121,8 @@ def tell_on_commit(group: str) -> None:
     """What reads settings reads anew: this process at once, others within a second."""
     transaction.on_commit(reading.forget)
     send_on_commit(settings_changed, group=group)
+
+
+def warn_of_restart(names: Iterable[str]) -> None:
+    for name in sorted(AFTER_RESTART.intersection(names)):
+        logger.warning("a setting acts when the server is started again", extra={"field": name})

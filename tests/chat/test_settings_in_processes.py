@@ -1,14 +1,16 @@
 """Live settings where they have to act: in other processes, at once, and from the file."""
 
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.chat.gateway import Gateway, new_key
 from tests.conftest import StartServer
 from tests.e2e.driving import until
-from tests.server import RunningServer, start_manage
+from tests.server import RunningServer, launch, start_manage
 from tests.wire import OpenAIWireServer
 
 _FORM = """
@@ -132,6 +134,22 @@ def test_the_file_is_taken_over_when_it_changes(server: RunningServer, gateway: 
     file.unlink()
     until(lambda: agent_name() == "Nova")
     assert server.manage("doctor").returncode == 0
+
+
+@pytest.mark.skipif("DATABASE_URL" not in os.environ, reason="a data folder has one server")
+def test_two_servers_of_one_database_know_the_same(server: RunningServer, tmp_path: Path):
+    other_folder = tmp_path / "other"
+    other_folder.mkdir()
+    environment = {**server.environment, "STARPORT_DATA": str(other_folder)}
+    other = launch(other_folder, environment, admin_key=server.admin_key, workers=0)
+    try:
+        server.client.put(
+            "/api/settings/frontend", json={"greeting": "Good morning", "prompts": []}
+        )
+
+        until(lambda: other.client.get("/api/config").json()["greeting"] == "Good morning")
+    finally:
+        other.stop()
 
 
 def test_a_server_listens_where_the_setting_says(start_server: StartServer):

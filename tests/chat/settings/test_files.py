@@ -75,6 +75,12 @@ def test_a_file_has_at_most_a_mebibyte(admin: Caller):
     )
 
 
+def test_a_secret_is_taken_out_of_what_is_remembered(admin: Caller):
+    admin.put("/api/settings/files/SOUL.md", {"content": "The key is ghp_" + "Ab12" * 9 + "."})
+
+    assert admin.get("/api/settings/files/SOUL.md") == {"content": "The key is [redacted]."}
+
+
 @pytest.mark.parametrize("body", [{}, {"content": None}, {"content": 5}])
 def test_the_content_is_a_text(admin: Caller, body: dict[str, object]):
     answer = admin.try_put("/api/settings/files/SOUL.md", body)
