@@ -71,10 +71,12 @@ async def answer_batches(
     deltas: bool = False,
     after: int | None = None,
     begun: Begun | None = None,
+    catch_up: bool = False,
 ) -> AsyncGenerator[list[AnswerItem], None]:
     """`follow_answer`, with everything that is ready at a time in one list.
 
-    Who knows how the exchange began says so: no text can stream by while its row is read.
+    Who knows how the exchange began says so: its row need not be read before its text is awaited.
+    With `catch_up` text that streams already comes from its beginning, see `runs.live.Hub.watch`.
     """
     if begun is None:
         exchange = await _when_begun(exchange_id)
@@ -85,7 +87,7 @@ async def answer_batches(
     yield [begun]
     run_id, seq = begun.run_id, max(begun.after_seq, after or 0)
     is_asking = False
-    async with aclosing(follow_batches(run_id, seq, deltas=deltas)) as batches:
+    async with aclosing(follow_batches(run_id, seq, deltas=deltas, catch_up=catch_up)) as batches:
         async for batch in batches:
             if not batch and not await in_database_thread(_goes_on, run_id, seq):
                 break

@@ -333,7 +333,10 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     # Not the default one: enums stay where they are used, under no made-up names.
-    "POSTPROCESSING_HOOKS": ["runs.graph_api.stream_schema.describe_stream"],
+    "POSTPROCESSING_HOOKS": [
+        "runs.graph_api.stream_schema.describe_stream",
+        "chat.api.schema_socket.describe_socket",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
 }
 

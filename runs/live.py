@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from runs import open_text
 from runs.log.events import StoredEvent
 
 #: Items a watcher may lag before it has to go back to the log.
@@ -27,6 +28,7 @@ class TextDelta:
     text: str
     attempt: int = 1
     offset: int = 0  # characters of this attempt that came before
+    is_catch_up: bool = False  # what streamed before somebody came; others have it already
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Watcher:
 
     run_id: str
     wants_deltas: bool
+    wants_catch_up: bool
     loop: asyncio.AbstractEventLoop
     _items: deque[Item] = field(default_factory=deque)
     _waiter: "asyncio.Future[None] | None" = None
@@ -106,13 +109,20 @@ class Hub:
         self.on_interest: Callable[[str, bool], None] | None = None
 
     @contextmanager
-    def watch(self, run_id: str, *, deltas: bool = False) -> Iterator[Watcher]:
-        watcher = Watcher(run_id, deltas, asyncio.get_running_loop())
+    def watch(
+        self, run_id: str, *, deltas: bool = False, catch_up: bool = False
+    ) -> Iterator[Watcher]:
+        """With `catch_up`, text that streams now comes from its beginning, perhaps repeatedly:
+        offsets tell what of it is known."""
+        watcher = Watcher(run_id, deltas, catch_up, asyncio.get_running_loop())
         with self._lock:
             mine = self._watchers.setdefault(run_id, [])
             mine.append(watcher)
             is_first = len(mine) == 1
-        if is_first:
+        if catch_up:
+            for turn_id, attempt, text in open_text.so_far(run_id):
+                watcher.offer((TextDelta(run_id, turn_id, text, attempt, 0, True),))
+        if is_first or catch_up:
             self._tell_interest(run_id, True)
         try:
             yield watcher
@@ -164,9 +174,17 @@ class Hub:
 
     def publish_delta(self, delta: TextDelta) -> None:
         """Text that streams now. Called in the loop that serves the streams, or dropped."""
-        for watcher in self._watchers.get(delta.run_id, ()):
-            if watcher.wants_deltas:
-                watcher.loop.call_soon_threadsafe(watcher.offer, (delta,))
+        watchers = self._watchers.get(delta.run_id)
+        if not watchers:
+            return
+        current = asyncio.get_running_loop()
+        for watcher in watchers:
+            if not watcher.wants_deltas or (delta.is_catch_up and not watcher.wants_catch_up):
+                continue
+            if watcher.loop is current:  # waking a loop from outside costs a system call
+                watcher.offer((delta,))
+            else:
+                _offer_across(watcher, (delta,))
 
 
 def _offer_across(watcher: Watcher, items: Sequence[Item]) -> None:

@@ -18,6 +18,7 @@ import redis
 import redis.asyncio
 from django.conf import settings
 
+from runs import open_text
 from runs.live import NUDGE, Hub, TextDelta
 
 logger = logging.getLogger(__name__)
@@ -117,8 +118,10 @@ def publish_run(run_id: str) -> None:
         _publisher.send(_run_channel(run_id), _NUDGE)
 
 
-def publish_delta(run_id: str, turn_id: str, text: str, attempt: int, offset: int) -> None:
-    """Text that streams now."""
+def publish_delta(
+    run_id: str, turn_id: str, text: str, attempt: int, offset: int, *, is_catch_up: bool = False
+) -> None:
+    """Text that streams now, or did before somebody asked (`TextDelta.is_catch_up`)."""
     if _is_on():
         message = {
             "kind": "delta",
@@ -126,12 +129,13 @@ def publish_delta(run_id: str, turn_id: str, text: str, attempt: int, offset: in
             "text": text,
             "attempt": attempt,
             "offset": offset,
+            "is_catch_up": is_catch_up,
         }
         _publisher.send(_run_channel(run_id), orjson.dumps(message))
 
 
 def publish_control(kind: str, run_id: str) -> None:
-    """A command for whoever executes the run: pending, cancelled or mail."""
+    """For whoever executes the run: pending, cancelled, mail, or text: tell what streams so far."""
     if _is_on():
         _publisher.send(_control_channel(), orjson.dumps({"kind": kind, "run_id": run_id}))
 
@@ -202,6 +206,7 @@ class Listener:
                 await subscription.subscribe(_run_channel(run_id))
                 # The run may have moved between the stream's first read and this subscription.
                 self._hub.publish(run_id, (NUDGE,))
+                publish_control("text", run_id)
             elif not self._hub.is_watched(run_id):
                 await subscription.unsubscribe(_run_channel(run_id))
 
@@ -223,12 +228,16 @@ class Listener:
                     message["text"],
                     message["attempt"],
                     message["offset"],
+                    message["is_catch_up"],
                 )
             )
         else:
             self._hub.publish(run_id, (NUDGE,))
 
     def _take_control(self, kind: str, run_id: str) -> None:
+        if kind == "text":
+            for turn_id, attempt, text in open_text.so_far(run_id):
+                publish_delta(run_id, turn_id, text, attempt, 0, is_catch_up=True)
         if self._engine is None:
             return
         if kind == "cancelled":

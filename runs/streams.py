@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.conf import settings
 
 from project.lib.pool import in_database_thread
 from runs import live
+from runs.event_types import AssistantMessageCompleted
 from runs.live import TextDelta, hub
 from runs.log.events import StoredEvent
 from runs.log.read import read_events
@@ -53,21 +54,23 @@ async def follow_batches(
     after: int = 0,
     *,
     deltas: bool = False,
+    catch_up: bool = False,
     begin: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncGenerator[list[Item], None]:
     """`follow`, with everything that is ready at a time in one list.
 
     An empty list is the heartbeat: the log has nothing new, but the row may. `begin` starts the
-    run, or lets it go on, once it is watched, so that no delta is missed; a heartbeat follows.
+    run, or lets it go on, once it is watched, so that no delta is missed; a heartbeat follows. With
+    `catch_up` the text that streams at that moment comes from its beginning, see `Hub.watch`.
     """
     silence = settings.STARPORT_STREAM_HEARTBEAT_SECONDS
-    with hub.watch(run_id, deltas=deltas) as watcher:
+    with hub.watch(run_id, deltas=deltas, catch_up=catch_up) as watcher:
         if begin is not None:
             await begin()
             yield []
         # Watching began before the first read: an event committed in between arrives twice, not
-        # never.
-        cursor = _Cursor(run_id, after)
+        # Of a run that `begin` let go on, nothing can have been missed before.
+        cursor = _Cursor(run_id, after, deltas, must_read=begin is None)
         while True:
             if cursor.must_read:
                 batch = await cursor.read()
@@ -85,9 +88,11 @@ class _Cursor:
 
     run_id: str
     seq: int
+    wants_deltas: bool
     must_read: bool = True
     is_nudged: bool = False  # something other than an event happened
     is_at_end: bool = False  # the terminal event was delivered
+    _said: set[str] = field(default_factory=set)  # turns whose whole text was delivered
 
     async def read(self) -> list[Item]:
         """The next page of the log."""
@@ -103,7 +108,10 @@ class _Cursor:
         batch: list[Item] = []
         for item in arrived:
             if isinstance(item, TextDelta):
-                batch.append(item)
+                # It may have waited here while the log was read, which has the whole text; and
+                # what streams after an event that is missing would stand before it.
+                if not self.must_read and item.turn_id not in self._said:
+                    batch.append(item)
             elif not isinstance(item, StoredEvent):
                 self.must_read = self.is_nudged = True
             elif item.seq == self.seq + 1 and not self.must_read:
@@ -125,3 +133,5 @@ class _Cursor:
     def _advance(self, event: StoredEvent) -> None:
         self.seq = event.seq
         self.is_at_end = event.is_terminal
+        if self.wants_deltas and event.kind == AssistantMessageCompleted.kind:
+            self._said.add(event.data.get("turn_id", ""))

@@ -50,7 +50,7 @@ def _rows(engine: str, size: _Size, data: Path, variables: Mapping[str, str]) ->
             label=f"search {label}, {engine}, {size.chunks:,} chunks, p50",
             value=found[f"{name} p50"],
             unit="ms",
-            yardstick="the database's own search by words, one statement",
+            yardstick="the database's own search by words, the same statements",
             yardstick_value=found["raw p50"],
             targets=(_WANTED,) if name == "words" else (),
             detail=f"p99 {found[f'{name} p99']:.1f} ms (raw {found['raw p99']:.1f} ms)",

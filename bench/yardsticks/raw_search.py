@@ -1,6 +1,7 @@
-"""The database's own search by words: one statement, and nothing of ours but the table.
+"""The database's own search by words: the same statements, and nothing of ours but the table.
 
-It returns the ids of the best; nobody looks at whose they are, or reads them.
+All words are wanted; where they occur nowhere together, any of them. It returns the ids of the
+best; nobody looks at whose they are, or reads them.
 """
 
 import sqlite3
@@ -17,29 +18,37 @@ _POSTGRES = (
 
 
 def timings(database: str, queries: Sequence[Sequence[str]], *, candidates: int) -> list[float]:
-    """Milliseconds of each query, all words wanted. `database` is a path or a connection string."""
+    """Milliseconds of each query. `database` is a path or a connection string."""
     if "=" in database:
         with psycopg.connect(database) as postgres:
             return _timed(
-                lambda words: postgres.execute(
-                    _POSTGRES, [" & ".join(words), candidates]
-                ).fetchall(),
+                lambda query: postgres.execute(_POSTGRES, [query, candidates]).fetchall(),
                 queries,
+                operators=(" & ", " | "),
             )
     sqlite = sqlite3.connect(database)
     try:
         return _timed(
-            lambda words: sqlite.execute(_SQLITE, [" ".join(words), candidates]).fetchall(), queries
+            lambda query: sqlite.execute(_SQLITE, [query, candidates]).fetchall(),
+            queries,
+            operators=(" AND ", " OR "),
         )
     finally:
         sqlite.close()
 
 
-def _timed(ask: Callable[[Sequence[str]], object], queries: Sequence[Sequence[str]]) -> list[float]:
-    ask(queries[0])
+def _timed(
+    ask: Callable[[str], Sequence[object]],
+    queries: Sequence[Sequence[str]],
+    *,
+    operators: tuple[str, str],
+) -> list[float]:
+    all_of, any_of = operators
+    ask(any_of.join(queries[0]))
     taken = []
     for words in queries:
         began = time.perf_counter()
-        ask(words)
+        if not ask(all_of.join(words)) and len(words) > 1:
+            ask(any_of.join(words))
         taken.append((time.perf_counter() - began) * 1e3)
     return taken

@@ -32,10 +32,19 @@ class ChatUsage(Shape):
     cost_usd: float
 
 
+class Attachment(Shape):
+    file_name: str
+    mime_type: str
+    data: str = Field(description="Base64")
+
+
 class ChatReply(Shape):
     text: str = Field(description="All that was said, a line between two turns")
     session_id: str
     usage: ChatUsage
+    attachments: list[Attachment] = Field(
+        ABSENT, description="Files that the assistant attached, of at most 20 MB"
+    )
     awaiting_input: bool = Field(
         ABSENT, description="True when the text is a question: the next message answers it"
     )

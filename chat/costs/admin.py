@@ -88,7 +88,8 @@ def costs_page(request: HttpRequest) -> HttpResponse:
     if period not in PERIODS:
         period = DEFAULT_PERIOD
     costs = costs_of(period, now=timezone.now())
-    names = {user.pk: str(user) for user in User.objects.all()}
+    shown = [entry["user_id"] for entry in costs["by_user"]]
+    names = {user.pk: str(user) for user in User.objects.filter(pk__in=shown)}
     for entry in costs["by_user"]:
         entry["name"] = names.get(entry["user_id"], entry["user_id"])
     context = {

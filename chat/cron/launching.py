@@ -14,7 +14,7 @@ from accounts.principals import Principal, user_principal
 from chat.cron import assistant
 from chat.cron.definitions import HEARTBEAT
 from chat.cron.jobs import lock_job
-from chat.cron.records import SCOPE, exchange_of, finish_job, let_pass
+from chat.cron.records import SCOPE, exchange_of, finish_job, pass_over
 from chat.cron.settling import settle_as_failed, settle_as_success
 from chat.errors import ChatError, CronJobNotFound
 from chat.live_settings import current
@@ -106,8 +106,7 @@ def _begin(job: CronJob, record: CronRun, now: int) -> None:
     prompt = _prompt_of(job)
     caller = _principal_of(job)
     if caller is None:
-        record.delete()
-        let_pass(job, record.due_at, now, MAY_NOT, record.attempt)
+        pass_over(job, record, now, MAY_NOT)
         finish_job(job, has_run=False)
         return
     _note_begun(job, record, now)

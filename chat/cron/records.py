@@ -50,6 +50,17 @@ def let_pass(job: CronJob, due_at: int, now: int, reason: str, attempt: int = 0)
         newest.save(update_fields=["completed_at"])
 
 
+def pass_over(job: CronJob, record: CronRun, now: int, reason: str) -> None:
+    """Let a record pass after all. What was started by hand is looked for under its own id."""
+    if record.attempt >= 0:
+        record.delete()
+        let_pass(job, record.due_at, now, reason, record.attempt)
+        return
+    record.status, record.result_summary = CronRun.Status.SKIPPED, reason
+    record.completed_at = now
+    record.save(update_fields=["status", "result_summary", "completed_at"])
+
+
 def drop_waiting(job: CronJob, now: int) -> None:
     """Nothing more comes of times that wait; what somebody started by hand does begin."""
     job.runs.filter(status=CronRun.Status.PENDING, attempt__gte=0).update(

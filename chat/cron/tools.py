@@ -150,7 +150,7 @@ async def heartbeat_wake(context: ToolContext) -> dict[str, Any]:
             raise ToolError("the heartbeat is the assistant's own: administrators may wake it")
         job = CronJob.objects.filter(owner="", name=HEARTBEAT, enabled=True).first()
         if job is None:
-            raise ToolError("there is no heartbeat: HEARTBEAT.md is empty")
+            raise ToolError("there is no heartbeat: HEARTBEAT.md is empty, or it is switched off")
         return run_map(run_now(job.pk))
 
     return await _done(context, "heartbeat_wake", wake)

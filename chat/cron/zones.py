@@ -1,6 +1,5 @@
 """Which time zone the times of schedules are meant in."""
 
-from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,7 +19,6 @@ def current_zone() -> ZoneInfo:
     return ZoneInfo(chosen) if chosen else _zone_of_host()
 
 
-@cache
 def _zone_of_host() -> ZoneInfo:
     for name in (settings.HOST_TIME_ZONE, _linked_zone()):
         try:

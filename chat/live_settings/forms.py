@@ -26,6 +26,8 @@ HELP = {
     "nudge_model": "provider/model; empty: the main model",
     "embedding_model": "provider/model; empty: search is by words alone",
     "bootstrap_file_cap": "bytes of one document in the system prompt",
+    "user_md_limit": "characters that tools may write into USER.md",
+    "memory_md_limit": "characters that tools may write into MEMORY.md",
     "default_timeout_secs": "seconds",
     "heartbeat_enabled": "it beats while HEARTBEAT.md says something, too",
     "gap_minutes": "of silence that end a conversation",

@@ -14,6 +14,7 @@ from chat.live_settings.groups import General, Memory
 from chat.memory.documents import read_document
 from chat.models import Message, Session
 from chat.services.attribution import caller_of
+from chat.services.history import newest_answering
 from runs.errors import QueueFull, RunsError, ShuttingDown
 from runs.services.starting import StartRequest, start_run
 
@@ -86,7 +87,7 @@ def review_if_due(session: Session) -> None:
 
 
 def _start(session: Session) -> None:
-    exchange = session.exchanges.exclude(run_id="").order_by("-id").first()
+    exchange = newest_answering(session)
     if exchange is None:
         return
     granted = caller_of(exchange).capabilities & {CHAT_USE, MEMORY_WRITE}

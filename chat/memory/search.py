@@ -1,6 +1,6 @@
 """Search: by words, and when an embedding model is configured, by meaning as well."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chat.live_settings import current
@@ -37,29 +37,29 @@ def search(owner: str, query: str, limit: int) -> list[Hit]:
     if not query.strip():
         return []
     owners = (SHARED, owner)
-    by_words = best_chunks(owners, parse(query), limit=wanted_candidates(limit))
+    scores = dict(best_chunks(owners, parse(query), limit=wanted_candidates(limit)))
     wanted = embedding.embed_query(query)
     if wanted is None:
-        hits = _read(dict(by_words))
-        return [hits[pk] for pk in _aged(dict(by_words), hits)[:limit]]
+        return _read(_aged(scores)[:limit])
     near = vectors.nearest(owners, wanted.model, wanted.vector, limit=wanted_candidates(limit))
-    scores = fuse([[pk for pk, _ in by_words], near])
+    scores = fuse([list(scores), near])
     best = sorted(scores, key=lambda pk: (scores[pk], pk))[: 3 * limit]
-    hits = _read(best)
-    order = _aged({pk: scores[pk] for pk in best}, hits)[: 2 * limit]
-    return [hits[pk] for pk in _diverse(order, wanted, limit)]
+    order = _aged({pk: scores[pk] for pk in best})[: 2 * limit]
+    return _read(_diverse(order, wanted, limit))
 
 
-def _aged(scores: Mapping[int, float], hits: Mapping[int, Hit]) -> list[int]:
+def _aged(scores: Mapping[int, float]) -> list[int]:
     """Best first, with what time has made of the scores."""
     half_life, today = current(Memory).half_life_days, local_time().date()
-
-    def place(pk: int) -> tuple[float, str, int]:
-        hit = hits[pk]
-        age = decay(hit.source, today=today, half_life_days=half_life)
-        return scores[pk] * age, hit.source, hit.line_start
-
-    return sorted((pk for pk in scores if pk in hits), key=place)
+    # Without their texts, which are most of a row: most candidates are not among the best.
+    rows = MemoryChunk.objects.filter(pk__in=list(scores)).values_list(
+        "pk", "document__name", "number"
+    )
+    places = {
+        pk: (scores[pk] * decay(name, today=today, half_life_days=half_life), name, number)
+        for pk, name, number in rows
+    }
+    return sorted(places, key=places.__getitem__)
 
 
 def _diverse(order: list[int], wanted: embedding.Embedded, limit: int) -> list[int]:
@@ -75,9 +75,10 @@ def _diverse(order: list[int], wanted: embedding.Embedded, limit: int) -> list[i
     return [order[place] for place in places]
 
 
-def _read(ids: Mapping[int, float] | list[int]) -> dict[int, Hit]:
-    """Those that are still there: a document may have been written meanwhile."""
-    rows = MemoryChunk.objects.filter(pk__in=list(ids)).values_list(
+def _read(ids: Sequence[int]) -> list[Hit]:
+    """In that order, those that are still there: a document may have been written meanwhile."""
+    rows = MemoryChunk.objects.filter(pk__in=ids).values_list(
         "pk", "document__name", "text", "line_start", "line_end"
     )
-    return {pk: Hit(name, text, start, end) for pk, name, text, start, end in rows}
+    hits = {pk: Hit(name, text, start, end) for pk, name, text, start, end in rows}
+    return [hits[pk] for pk in ids if pk in hits]

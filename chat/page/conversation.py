@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from chat.models import Exchange, Message, Session
+from chat.services.history import newest_answering
 from runs.models import Run
 
 INPUT_CHARS = 4_000  # of a tool's arguments
@@ -54,7 +55,7 @@ class UnderWay:
 
 
 def under_way(session: Session) -> UnderWay | None:
-    exchange = session.exchanges.exclude(run_id="").order_by("-id").first()
+    exchange = newest_answering(session)
     if exchange is None:
         return None
     run = Run.objects.filter(pk=exchange.run_id).first()

@@ -252,7 +252,7 @@ class ChatSocket(Connection):
         frames: outbound.AnswerFrames | None = None
         is_asking = False
         async with aclosing(
-            answer_batches(exchange_id, deltas=True, after=after, begun=begun)
+            answer_batches(exchange_id, deltas=True, catch_up=True, after=after, begun=begun)
         ) as batches:
             async for batch in batches:
                 match batch[0]:

@@ -106,6 +106,7 @@ def find_answer(frame: ResumeFrame, caller: Principal) -> Resumption:
     if not visible.exists():
         raise Declined("Session not found")
     mine = Exchange.objects.filter(session_id=frame.session_id, run_id=frame.run_id)
+    mine = mine.exclude(kind=Exchange.Kind.COMPACTION)
     asked = mine.exclude(kind=Exchange.Kind.INJECTED).filter(after_seq__lte=frame.after)
     exchange = asked.order_by("-after_seq", "-pk").first() or mine.order_by("pk").first()
     if not frame.run_id or exchange is None:

@@ -50,7 +50,6 @@ class AnswerFrames:
     _attempt: int = 0
     _sent: list[str] = field(default_factory=list)
     _length: int = 0
-    _has_gap: bool = False
 
     def start(self) -> str:
         resumed = {"resumed": True} if self.is_resumed else {}
@@ -82,16 +81,17 @@ class AnswerFrames:
         return frames
 
     def _streamed(self, delta: TextDelta) -> str:
-        """What of a piece may be sent now: nothing any more once one before it is missing."""
+        """What of a piece has not been sent: nothing while one before it is missing."""
         if (delta.turn_id, delta.attempt) != (self._turn, self._attempt):
             self._turn, self._attempt = delta.turn_id, delta.attempt
-            self._sent, self._length, self._has_gap = [], 0, False
-        if self._has_gap or delta.offset != self._length:
-            self._has_gap = True
+            self._sent, self._length = [], 0
+        known = self._length - delta.offset
+        if known < 0 or known >= len(delta.text):
             return ""
-        self._sent.append(delta.text)
-        self._length += len(delta.text)
-        return delta.text
+        fresh = delta.text[known:]
+        self._sent.append(fresh)
+        self._length += len(fresh)
+        return fresh
 
     def _recorded(self, event: StoredEvent) -> list[str]:
         self.tally.add(event)

@@ -79,7 +79,8 @@ def running_run(session: Session) -> str:
 
 def asking_run(session_id: str) -> Run | None:
     """The run of a session that waits for a human."""
-    exchange = Exchange.objects.filter(session_id=session_id).exclude(run_id="").last()
+    answering = Exchange.objects.filter(session_id=session_id).exclude(run_id="")
+    exchange = answering.exclude(kind=Exchange.Kind.COMPACTION).order_by("id").last()
     if exchange is None:
         return None
     return Run.objects.filter(pk=exchange.run_id, status=Run.Status.AWAITING_INPUT).first()

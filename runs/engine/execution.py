@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from project.lib.pool import in_database_thread
-from runs import metrics
+from runs import metrics, open_text
 from runs.engine.journal import LiveJournal, StateT
 from runs.engine.outcomes import observe_terminal
 from runs.engine.programs import Program, program_of
@@ -58,6 +58,8 @@ class Execution:
         except Exception:
             logger.exception("a run could not be executed", extra={"run_id": self.run.id})
             await self._fail("internal error")
+        finally:
+            open_text.forget(self.run.id)
 
     def drop(self) -> None:
         """Stop at once: the run was cancelled or belongs to another worker now."""

@@ -7,8 +7,8 @@ from typing import Generic, Protocol, TypeVar
 
 from project.lib.clock import now_ns
 from project.lib.ids import new_ulid
-from runs import news
-from runs.event_types import InputRequested, Payload
+from runs import news, open_text
+from runs.event_types import AssistantMessageCompleted, InputRequested, Payload
 from runs.live import TextDelta, hub
 from runs.log.append import RunTail, Staged
 from runs.log.redaction import redact_text
@@ -104,12 +104,12 @@ class LiveJournal(Generic[StateT]):
         self._writer = writer
         self._mail: tuple[int, ...] = ()
         self._newest: asyncio.Future[None] | None = None
-        # By turn: the attempt that streams, and how many characters of it have been told.
-        self._streamed: dict[str, tuple[int, int]] = {}
 
     def record(self, payload: Payload) -> None:
         at = now_ns()
         self.state.apply(self.tail.add(payload, at), at)
+        if isinstance(payload, AssistantMessageCompleted):
+            open_text.forget(self.tail.run_id, payload.turn_id)
 
     def complete(self, final_text: str) -> None:
         self.tail.add_completed(final_text)
@@ -176,10 +176,7 @@ class LiveJournal(Generic[StateT]):
     def delta(self, turn_id: str, text: str, attempt: int) -> None:
         run_id = self.tail.run_id
         text = redact_text(text)  # a secret in several pieces passes; the event is cleaned whole
-        begun, offset = self._streamed.get(turn_id, (attempt, 0))
-        if begun != attempt:
-            offset = 0
-        self._streamed[turn_id] = (attempt, offset + len(text))
+        offset = open_text.add(run_id, turn_id, text, attempt)
         if hub.is_watched(run_id):
             hub.publish_delta(TextDelta(run_id, turn_id, text, attempt, offset))
         news.publish_delta(run_id, turn_id, text, attempt, offset)

@@ -65,7 +65,7 @@ class Client:
 
     async def chat(self, server: RunningServer, begun: asyncio.Semaphore) -> None:
         """Until the end of the answer, however often the server is killed."""
-        while not self.is_over:
+        while True:
             url = f"{server.url.replace('http', 'ws', 1)}/ws?token={server.admin_key}"
             try:
                 async with connect(url, max_size=None, open_timeout=PATIENCE_SECONDS) as socket:
@@ -81,7 +81,11 @@ class Client:
         self._last_at = 0.0
         if not self.run_id:
             key = f"load-{self.number}"
-            frame = {"type": "message", "text": self.script, "channel_session_key": key}
+            frame: dict[str, object] = {
+                "type": "message",
+                "text": self.script,
+                "channel_session_key": key,
+            }
         else:
             # What streamed since the last event comes again as a whole.
             self.pieces = [piece for piece in self.pieces if piece[0] != self.after]
@@ -90,7 +94,7 @@ class Client:
                 "session_id": self.session_id,
                 "run_id": self.run_id,
                 "after": self.after,
-            }  # type: ignore[dict-item]
+            }
         await socket.send(json.dumps(frame))
 
     def _take(self, frame: dict[str, object], begun: asyncio.Semaphore) -> None:

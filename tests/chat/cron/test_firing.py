@@ -407,8 +407,10 @@ def test_nothing_is_run_for_whoever_may_not_chat():
 
     scheduling.tick(1)
     scheduling.tick(2)
+    by_hand = scheduling.run_now(job, 3)
 
-    assert scheduling.records(job) == [(1, 0, "skipped")]
+    assert scheduling.records(job) == [(1, 0, "skipped"), (3, -1, "skipped")]
+    assert by_hand.status == "skipped"
     assert not Run.objects.exists()
 
 
@@ -440,6 +442,40 @@ def test_a_change_of_the_time_zone_acts_at_once():
     moved = datetime.fromtimestamp(seconds(job.next_run_at), ZoneInfo("Asia/Kolkata"))
     assert (in_utc.hour, moved.hour, job.zone) == (9, 9, "Asia/Kolkata")
     assert job.next_run_at != int(in_utc.timestamp())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("setting", "host", "expected"),
+    [
+        ("Asia/Kolkata", "Asia/Tokyo", "Asia/Kolkata"),
+        ("", "Asia/Tokyo", "Asia/Tokyo"),
+        ("", "CET-1CEST", None),  # no name of a zone: whatever the machine has besides
+    ],
+)
+def test_times_are_meant_in_the_zone_of_the_settings_else_of_the_machine(
+    settings, setting: str, host: str, expected: str | None
+):
+    settings.HOST_TIME_ZONE = host
+    set_settings("general", timezone=setting)
+
+    job = Scheduling(make_user().pk).make_job(schedule={"kind": "cron", "expr": "0 9 * * *"})
+
+    assert job.zone == expected or expected is None
+    assert datetime.fromtimestamp(seconds(job.next_run_at), ZoneInfo(job.zone)).hour == 9
+
+
+@pytest.mark.django_db
+def test_a_time_that_was_run_for_stays_so_when_the_claim_is_lost():
+    scheduling = Scheduling(make_user().pk)
+    job = scheduling.make_job(overlap="parallel")
+    scheduling.tick(1)
+    CronJob.objects.update(next_run_at=scheduling.began + 1)
+
+    scheduling.tick(1)
+
+    assert scheduling.records(job) == [(1, 0, "running")]
+    assert Run.objects.count() == 1
 
 
 @pytest.mark.django_db

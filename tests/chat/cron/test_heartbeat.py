@@ -4,8 +4,11 @@ import asyncio
 
 import pytest
 
+from chat.cron.definitions import JobChanges
 from chat.cron.firing import fire_due
+from chat.cron.jobs import delete_job, update_job
 from chat.cron.lifecycle import post_start_prompts
+from chat.errors import CronJobReserved
 from chat.memory.documents import read_document, write_document
 from chat.models import CronJob, CronRun, Exchange, Session
 from chat.notifications import Notification, listening
@@ -38,6 +41,33 @@ def test_there_is_a_heartbeat_while_its_document_says_something():
     write("HEARTBEAT.md", " \n")
     fire_due(now=NOW + 1)
     assert (heartbeat().enabled, heartbeat().next_run_at) == (False, None)
+
+
+@pytest.mark.django_db
+def test_it_is_switched_off_and_on_in_the_settings():
+    write("HEARTBEAT.md", "Look around.")
+    fire_due(now=NOW)
+
+    set_settings("cron", heartbeat_enabled=False)
+    fire_due(now=NOW + 1)
+    switched_off = heartbeat().enabled
+    set_settings("cron", heartbeat_enabled=True)
+    fire_due(now=NOW + 2)
+
+    assert switched_off is False
+    assert (heartbeat().enabled, heartbeat().next_run_at) == (True, NOW + 2 + 30 * 60)
+
+
+@pytest.mark.django_db
+def test_its_job_is_not_changed_or_deleted_like_others():
+    write("HEARTBEAT.md", "Look around.")
+    fire_due(now=NOW)
+
+    with pytest.raises(CronJobReserved):
+        update_job(heartbeat().pk, JobChanges(prompt="Something else."))
+    with pytest.raises(CronJobReserved):
+        delete_job(heartbeat().pk)
+    assert heartbeat().enabled
 
 
 @pytest.mark.django_db

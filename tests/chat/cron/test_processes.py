@@ -45,6 +45,9 @@ def test_a_job_outlives_the_kill_of_its_server_with_one_run_and_one_record(
         name="once",
         schedule={"kind": "one_shot", "at": at},
     )
+    boot = '{"file": "BOOT.md", "content": "!say Good morning."}'
+    written = server.client.post("/api/chat", json={"text": f"!tool memory_write {boot}"})
+    assert written.status_code == 200, written.text
     begun = until(server.client, job_id, "running")
 
     server.kill()
@@ -53,6 +56,11 @@ def test_a_job_outlives_the_kill_of_its_server_with_one_run_and_one_record(
     ended = until(server.client, job_id, "success", "failed")
     assert (ended["status"], ended["result_summary"]) == ("success", "through")
     assert (ended["id"], ended["run_id"]) == (begun["id"], begun["run_id"])
-    assert begun["started_at"] - begun["due_at"] <= 1
     assert len(runs_of(server.client, job_id)) == 1
-    assert read_stored(server, "SELECT count(*) FROM runs_run") == 1
+    assert read_stored(server, "SELECT count(*) FROM runs_run WHERE trigger_source = 'cron'") == 1
+    [greeted] = [
+        session
+        for session in server.client.get("/api/sessions").json()
+        if session["triggered_by"] == "BOOT.md"
+    ]
+    assert (greeted["user_id"], greeted["title"]) == ("boot", "!say Good morning.")

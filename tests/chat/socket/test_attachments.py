@@ -3,6 +3,7 @@
 import base64
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -144,7 +145,11 @@ def test_a_message_of_nothing_but_bad_files_is_none(gateway: Gateway):
     ],
 )
 def test_a_file_that_is_not_taken_is_an_error_and_its_message_is_answered(
-    gateway: Gateway, server: RunningServer, settings: dict, file: dict, said: str
+    gateway: Gateway,
+    server: RunningServer,
+    settings: dict[str, Any],
+    file: dict[str, str],
+    said: str,
 ):
     with stored_settings(server, "attachments", **settings), chat_socket(gateway.client) as socket:
         say(socket, "hello", attachments=[file])

@@ -90,6 +90,19 @@ def test_text_that_was_cut_off_comes_again_as_a_whole(gateway: Gateway):
     assert text_of(rest) == "one two\nthree"
 
 
+def test_text_that_streams_goes_on_streaming_in_the_next_socket(gateway: Gateway):
+    with chat_socket(gateway.client) as socket:
+        say(socket, "!say one two\n!sleep 600")
+        frames = read_until(socket, "text_delta")
+    with chat_socket(gateway.client) as socket:
+        send(socket, resume(frames[-1], frames[0]["session_id"]))
+        text = ""
+        while text != "one two":
+            text += read_until(socket, "text_delta")[-1]["text"]
+        send(socket, {"type": "stop"})
+        read_until(socket, END)
+
+
 def test_other_peoples_answers_are_not_found(gateway: Gateway, as_role: AsRole):
     with chat_socket(gateway.client) as socket:
         ended = ask(socket, "hello")[-1]

@@ -5,6 +5,7 @@ import socket as sockets
 import time
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from tests.conftest import StartServer
@@ -72,7 +73,7 @@ def test_what_clients_say_is_ignored_until_it_is_too_much(graphs: GraphClient):
 def test_a_slow_client_is_cut_off_and_nobody_else(graphs: GraphClient):
     run_id = graphs.start(TORRENT)
 
-    with watch(graphs.client, run_id, sock=narrow_connection(graphs), max_queue=4) as slow:
+    with watch(graphs.client, run_id, sock=narrow_connection(graphs.client), max_queue=4) as slow:
         with watch(graphs.client, run_id) as quick:
             told, ended = read_all(quick)
         # Everybody else has been told the whole before this one reads its first frame.
@@ -86,9 +87,9 @@ def test_a_slow_client_is_cut_off_and_nobody_else(graphs: GraphClient):
     assert len(received) < len(tokens) == 300
 
 
-def narrow_connection(graphs: GraphClient) -> sockets.socket:
+def narrow_connection(client: httpx.Client) -> sockets.socket:
     """One that takes little from the server while its client does not read."""
-    address = urlsplit(str(graphs.client.base_url))
+    address = urlsplit(str(client.base_url))
     connection = sockets.socket()
     connection.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
     connection.connect((address.hostname, address.port))
