@@ -1,5 +1,6 @@
 """Following a run: the one generator behind SSE, sockets, the inspector and the command line."""
 
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -74,6 +75,8 @@ async def follow_batches(
         while True:
             if cursor.must_read:
                 batch = await cursor.read()
+            elif cursor.is_behind:
+                batch = cursor.take()
             else:
                 batch = cursor.take(await watcher.next_items(silence))
             if batch or cursor.has_only_a_nudge():
@@ -92,6 +95,7 @@ class _Cursor:
     must_read: bool = True
     is_nudged: bool = False  # something other than an event happened
     is_at_end: bool = False  # the terminal event was delivered
+    _arrived: deque[live.Item] = field(default_factory=deque)
     _said: set[str] = field(default_factory=set)  # turns whose whole text was delivered
 
     async def read(self) -> list[Item]:
@@ -103,25 +107,31 @@ class _Cursor:
         self.is_nudged = self.is_nudged and not page  # events say what happened
         return list(page)
 
-    def take(self, arrived: Sequence[live.Item]) -> list[Item]:
-        """What of the live items comes next; notes when some are missing."""
+    @property
+    def is_behind(self) -> bool:
+        """Whether items have arrived that were not looked at, because the log came first."""
+        return bool(self._arrived)
+
+    def take(self, arrived: Sequence[live.Item] | None = None) -> list[Item]:
+        """What of the live items comes next, as far as none is missing before them."""
+        if arrived is not None and not arrived:
+            # A lost nudge costs at most one heartbeat.
+            self.must_read = self.is_nudged = True
+        self._arrived.extend(arrived or ())
         batch: list[Item] = []
-        for item in arrived:
+        while self._arrived and not self.must_read:
+            item = self._arrived.popleft()
             if isinstance(item, TextDelta):
-                # It may have waited here while the log was read, which has the whole text; and
-                # what streams after an event that is missing would stand before it.
-                if not self.must_read and item.turn_id not in self._said:
+                # It may have waited while the log was read, which has the whole text.
+                if item.turn_id not in self._said:
                     batch.append(item)
             elif not isinstance(item, StoredEvent):
                 self.must_read = self.is_nudged = True
-            elif item.seq == self.seq + 1 and not self.must_read:
+            elif item.seq == self.seq + 1:
                 self._advance(item)
                 batch.append(item)
             elif item.seq > self.seq:
                 self.must_read = True
-        if not arrived:
-            # A lost nudge costs at most one heartbeat.
-            self.must_read = self.is_nudged = True
         return batch
 
     def has_only_a_nudge(self) -> bool:

@@ -69,7 +69,7 @@ def describe_chat(body: type[BaseModel]) -> Any:
                 "on with the conversation; several messages at once are answered in their order."
             ),
             tags=["Chat"],
-            request=body,
+            request={"application/json": body},
             parameters=[
                 OpenApiParameter(
                     "Idempotency-Key",

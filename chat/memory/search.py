@@ -15,6 +15,8 @@ from chat.models import MemoryChunk
 
 MAX_LIMIT = 100
 QUERY_CHARS = 10_000  # more is cut off
+#: How often a search is done over that somebody's writing got in the way of.
+TRIES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +38,31 @@ def search(owner: str, query: str, limit: int) -> list[Hit]:
     query = query[:QUERY_CHARS]
     if not query.strip():
         return []
+    for _ in range(TRIES - 1):
+        hits = _found(owner, query, limit)
+        if hits is not None:
+            return hits
+    return _found(owner, query, limit, is_patient=False) or []
+
+
+def _found(owner: str, query: str, limit: int, *, is_patient: bool = True) -> list[Hit] | None:
+    """The hits; `None` when chunks went while they were looked up: their document was written, or
+    indexed anew, and its new chunks were not there yet when the words were looked for."""
     owners = (SHARED, owner)
     scores = dict(best_chunks(owners, parse(query), limit=wanted_candidates(limit)))
     wanted = embedding.embed_query(query)
     if wanted is None:
-        return _read(_aged(scores)[:limit])
+        aged = _aged(scores)
+        hits = _read(aged[:limit])
+        is_whole = len(aged) == len(scores) and len(hits) == min(limit, len(aged))
+        return hits if is_whole or not is_patient else None
     near = vectors.nearest(owners, wanted.model, wanted.vector, limit=wanted_candidates(limit))
     scores = fuse([list(scores), near])
     best = sorted(scores, key=lambda pk: (scores[pk], pk))[: 3 * limit]
     order = _aged({pk: scores[pk] for pk in best})[: 2 * limit]
-    return _read(_diverse(order, wanted, limit))
+    chosen = _diverse(order, wanted, limit)
+    hits = _read(chosen)
+    return hits if len(hits) == len(chosen) or not is_patient else None
 
 
 def _aged(scores: Mapping[int, float]) -> list[int]:
