@@ -1,7 +1,10 @@
 """Search: by words, and when an embedding model is configured, by meaning as well."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from django.db import connection, transaction
 
 from chat.live_settings import current
 from chat.live_settings.groups import Memory
@@ -38,19 +41,38 @@ def search(owner: str, query: str, limit: int) -> list[Hit]:
     query = query[:QUERY_CHARS]
     if not query.strip():
         return []
+    wanted = embedding.embed_query(query)  # asks a model: not while a snapshot is held
     for _ in range(TRIES - 1):
-        hits = _found(owner, query, limit)
+        with _snapshot():
+            hits = _found(owner, query, wanted, limit)
         if hits is not None:
             return hits
-    return _found(owner, query, limit, is_patient=False) or []
+    return _found(owner, query, wanted, limit, is_patient=False) or []
 
 
-def _found(owner: str, query: str, limit: int, *, is_patient: bool = True) -> list[Hit] | None:
+@contextmanager
+def _snapshot() -> Iterator[None]:
+    """One state of the database for all that is read, where reading takes no lock for it."""
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def _found(
+    owner: str,
+    query: str,
+    wanted: embedding.Embedded | None,
+    limit: int,
+    *,
+    is_patient: bool = True,
+) -> list[Hit] | None:
     """The hits; `None` when chunks went while they were looked up: their document was written, or
     indexed anew, and its new chunks were not there yet when the words were looked for."""
     owners = (SHARED, owner)
     scores = dict(best_chunks(owners, parse(query), limit=wanted_candidates(limit)))
-    wanted = embedding.embed_query(query)
     if wanted is None:
         aged = _aged(scores)
         hits = _read(aged[:limit])
