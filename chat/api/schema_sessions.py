@@ -7,7 +7,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from drf_spectacular.utils import extend_schema_view as describe
 from pydantic import BaseModel, Field, RootModel
 
-from chat.api.shapes import Done, Moment
+from chat.api.shapes import Marked, Moment
 from runs.api.shapes import ErrorBody, Shape
 
 _REFUSALS = {
@@ -107,7 +107,7 @@ describe_read = describe(
         "markSessionRead",
         "Mark a conversation as read or unread",
         request={"application/json": ReadRequest},
-        responses={200: Done, **_refusals(400, 404, 415, 422)},
+        responses={200: Marked, **_refusals(400, 404, 415, 422)},
     )
 )
 
@@ -116,6 +116,6 @@ describe_archive = describe(
         "archiveSession",
         "Take a conversation out of the list, or put it back",
         request={"application/json": ArchiveRequest},
-        responses={200: Done, **_refusals(400, 404, 415, 422)},
+        responses={200: Marked, **_refusals(400, 404, 415, 422)},
     )
 )

@@ -12,7 +12,7 @@ Moment = Field(
 )
 
 
-class Done(Shape):
+class Marked(Shape):
     ok: bool
 
 

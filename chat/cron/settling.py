@@ -4,6 +4,8 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 
+from django.db import models
+
 from chat.cron.jobs import lock_job
 from chat.cron.records import (
     exchange_of,
@@ -201,7 +203,8 @@ def _note(job: CronJob, record: CronRun, text: str) -> None:
 
 def _complete_transcript(record: CronRun) -> None:
     """Where somebody answered in the inbox, no exchange has told the session of the rest."""
-    session = Session.objects.filter(pk=record.session_id).first()
+    locked: models.QuerySet[Session] = Session.objects.select_for_update()
+    session = locked.filter(pk=record.session_id).first()
     if session is not None:
         mirror_run(session, record.run_id)
 

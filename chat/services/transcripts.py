@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db import models
 from django.db.models import Max
 
 from chat.models import Exchange, Message, Session
+from project.lib.db import write_transaction
 from runs.log.events import StoredEvent, to_json
 from runs.log.read import walk_events
 
@@ -27,12 +29,18 @@ class Row:
 
 def transcript_of(session: Session) -> list[Message]:
     """Everything said in a session, in order and up to now."""
-    mirror_open_run(session)
+    if session.exchanges.filter(status=Exchange.Status.RUNNING).exists():
+        with write_transaction():
+            # Rows of a session are added under its lock: two who add the same ones would wait for
+            # each other.
+            locked: models.QuerySet[Session] = Session.objects.select_for_update()
+            if locked.filter(pk=session.pk).first() is not None:
+                mirror_open_run(session)
     return list(session.messages.order_by("id"))
 
 
 def mirror_open_run(session: Session) -> None:
-    """Take in what the run under way has said so far."""
+    """Take in what the run under way has said so far. The caller holds the session's lock."""
     running = session.exchanges.filter(status=Exchange.Status.RUNNING).exclude(run_id="")
     running = running.exclude(kind=Exchange.Kind.COMPACTION)  # nobody said that
     for run_id in running.values_list("run_id", flat=True).distinct():
@@ -40,7 +48,7 @@ def mirror_open_run(session: Session) -> None:
 
 
 def mirror_run(session: Session, run_id: str) -> None:
-    """Add the rows of a run's log that the transcript lacks."""
+    """Add the rows of a run's log that the transcript lacks. The caller holds its lock."""
     known = session.messages.filter(run_id=run_id).aggregate(seq=Max("seq"))["seq"] or 0
     rows = [
         Message(

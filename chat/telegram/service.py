@@ -5,6 +5,7 @@ import logging
 from contextlib import suppress
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from chat.live_settings import current
 from chat.live_settings.groups import Telegram
@@ -24,7 +25,11 @@ async def keep_bot_running() -> None:
     token, task = "", None
     try:
         while True:
-            wanted = await in_database_thread(_wanted_token)
+            try:
+                wanted = await in_database_thread(_wanted_token)
+            except DatabaseError:
+                logger.exception("the settings of the bot could not be read")
+                wanted = token
             if wanted != token or (task is not None and task.done()):
                 await _stop(task)
                 token = wanted

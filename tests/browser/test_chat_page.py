@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, Request, Route, expect
+from playwright.sync_api import FilePayload, Page, Request, Route, expect
 
 from tests.server import RunningServer
 
@@ -94,7 +94,7 @@ def test_a_run_can_be_stopped(chat: Page):
 
 def test_a_file_goes_along(chat: Page):
     chat.locator("[data-file]").set_input_files(
-        files=[{"name": "notes.txt", "mimeType": "text/plain", "buffer": b"milk"}]
+        files=FilePayload(name="notes.txt", mimeType="text/plain", buffer=b"milk")
     )
     expect(chat.get_by_label("Remove notes.txt")).to_be_visible()
 

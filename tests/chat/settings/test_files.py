@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from accounts.models import AuditRecord
+from chat.cron.heartbeat import follow_changes
 from chat.memory.context import system_prompt
+from chat.models import CronJob
 from chat.signals import document_written, settings_changed
 from tests.chat.settings.callers import Caller
 
@@ -105,6 +107,19 @@ def test_a_heartbeat_that_is_switched_off_keeps_what_it_would_say(admin: Caller)
     admin.put("/api/settings/heartbeat", {**whole, "enabled": False})
 
     assert admin.get("/api/settings/heartbeat") == {**whole, "enabled": False}
+
+
+def test_the_heartbeats_job_follows_its_form(admin: Caller):
+    whole = {"enabled": True, "interval_minutes": 90, "content": "Look."}
+    seen = []
+
+    for change in ({}, {"interval_minutes": 5}, {"enabled": False}, {"enabled": True}):
+        admin.put("/api/settings/heartbeat", {**whole, **change})
+        follow_changes(now=0)  # what every tick of the scheduler begins with
+        job = CronJob.objects.get(name="__heartbeat__")
+        seen.append((job.enabled, job.schedule["every_ms"] // 60_000))
+
+    assert seen == [(True, 90), (True, 5), (False, 90), (True, 90)]
 
 
 def test_a_heartbeat_without_text_does_not_beat(admin: Caller):

@@ -2,12 +2,14 @@
 
 import json
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+POLL_SECONDS = 0.5  # of an idle poll
 PATIENCE_SECONDS = 60.0  # far more than anything here takes; a machine may be busy
 TOKEN = "4711:a-token-of-tests"
 
@@ -32,6 +34,7 @@ class BotApiServer:
         self._updates: list[dict[str, Any]] = []
         self._changed = threading.Condition()
         self._next_id = 1
+        self._polls = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
@@ -82,6 +85,16 @@ class BotApiServer:
         """The messages that a chat was sent, once there are that many."""
         return [str(body["text"]) for body in self.wait_for("sendMessage", chat=chat, count=count)]
 
+    def wait_until_silent(self) -> None:
+        """Until nobody polls any more: one poll follows on the other at once."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            before = self._polls
+            time.sleep(3 * POLL_SECONDS)
+            if self._polls == before:
+                return
+            assert time.monotonic() < deadline
+
     # What Telegram does
 
     def _answer(self, method: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -105,7 +118,8 @@ class BotApiServer:
             return {"message_id": len(self.calls)}
         offset = body.get("offset", 0)
         self._updates = [update for update in self._updates if update["update_id"] >= offset]
-        self._changed.wait_for(lambda: bool(self._updates), 0.5)
+        self._polls += 1
+        self._changed.wait_for(lambda: bool(self._updates), POLL_SECONDS)
         return list(self._updates)
 
     def _handler(outer) -> type[BaseHTTPRequestHandler]:

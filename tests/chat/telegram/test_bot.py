@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from chat.telegram.formatting import split
 from tests.chat.telegram.bot_api_server import TOKEN
 from tests.chat.telegram.conftest import Bot
 
@@ -110,10 +111,12 @@ def test_markdown_arrives_as_html_and_long_answers_in_pieces(bot: Bot, chat: int
 
     bot.telegram.say("!say **bold**", sender=ada, chat=chat)
     first = bot.telegram.wait_for("sendMessage", chat=chat)[0]
-    bot.telegram.say("!repeat 2000 words ", sender=ada, chat=chat)
+    bot.telegram.say("!repeat 1500 words", sender=ada, chat=chat)
 
     assert (first["text"], first["parse_mode"]) == ("<b>bold</b>", "HTML")
-    assert len(bot.telegram.texts(chat, 4)) >= 4
+    pieces = len(split("words " * 1_500))
+    assert pieces > 1
+    assert "".join(bot.telegram.texts(chat, 1 + pieces)[1:]).count("words") == 1_500
 
 
 def test_what_telegram_does_not_take_as_html_is_sent_as_it_was_written(bot: Bot, chat: int):
