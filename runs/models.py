@@ -139,7 +139,7 @@ class Run(models.Model):
                 name="run_leased",
                 condition=Q(lease_expires_at__isnull=False),
             ),
-            # runs.services.clocks.wake_due_runs: timers and deadlines.
+            # runs.services.queue.wake_due_runs: timers and deadlines.
             models.Index(fields=["wake_ns"], name="run_wakes", condition=Q(wake_ns__isnull=False)),
             # chat.costs.recording: what has ended and is not in the accounts yet.
             models.Index(

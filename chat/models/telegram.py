@@ -19,7 +19,7 @@ class TelegramLink(models.Model):
 
     class Meta:
         constraints = [
-            # chat.telegram.linking catches it: one account speaks for one user.
+            # chat.services.telegram_links catches it: one account speaks for one user.
             models.UniqueConstraint(
                 name="telegram_username_once", fields=["username"], condition=~Q(username="")
             ),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from chat.api.urls import urlpatterns as gateway_routes
+from chat.live_settings.groups import GROUPS
 from project.serve import options
 from project.version import VERSION
 from tests.server import ROOT
@@ -37,6 +39,29 @@ def test_every_flag_of_serve_is_in_the_reference():
     flags = [flag for action in parser._actions for flag in action.option_strings]
 
     assert [flag for flag in flags if f"`{flag}" not in REFERENCE] == []
+
+
+@pytest.mark.parametrize("group", sorted(GROUPS))
+def test_every_live_setting_is_in_the_reference_below_its_group(group: str):
+    below = REFERENCE.partition(f"| **{group}** |")[2].partition("| **")[0]
+
+    assert [name for name in GROUPS[group].model_fields if f"`{name}`" not in below] == []
+
+
+GATEWAY = "".join(
+    (ROOT / f"docs/reference/{page}.md").read_text() for page in ("api-gateway", "api-users")
+)
+#: The last word of each route of the gateway, parameters apart.
+WORDS = {
+    [part for part in str(route.pattern).split("/") if not part.startswith("<")][-1]
+    for route in gateway_routes
+    if str(route.pattern).startswith("api/")
+}
+
+
+@pytest.mark.parametrize("word", sorted(WORDS))
+def test_every_route_of_the_gateway_is_in_the_reference(word: str):
+    assert re.search(rf"/{word}\b", GATEWAY)
 
 
 # `path.py` (`Name`, `name`) and `path.py`: `Name`, `name`
