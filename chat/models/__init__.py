@@ -2,6 +2,7 @@
 
 from chat.models.costs import SpendingLimit, UsageRow
 from chat.models.cron import CronJob, CronRun
+from chat.models.leases import ServiceLease
 from chat.models.memory import DailyEntry, MemoryChunk, MemoryDocument
 from chat.models.sessions import Exchange, Message, Session
 from chat.models.settings import Secret, SettingChange, SettingGroup
@@ -16,6 +17,7 @@ __all__ = [
     "MemoryDocument",
     "Message",
     "Secret",
+    "ServiceLease",
     "Session",
     "SettingChange",
     "SettingGroup",

@@ -23,9 +23,10 @@ from chat.errors import SessionNotFound
 from chat.live_settings import current
 from chat.live_settings.groups import Attachments, Frontend, General
 from chat.models import Session
+from chat.models.sessions import sees_all_sessions
 from chat.page.conversation import grouped, items_of, under_way
 from chat.services.posting import allowed_models
-from chat.services.sessions import find_session, owner_of
+from chat.services.sessions import PSEUDO_OWNERS, find_session, owner_of
 from chat.services.transcripts import transcript_of
 
 LISTED = 100
@@ -46,7 +47,7 @@ def chat_page(request: HttpRequest, session_id: UUID | None = None) -> HttpRespo
     except CapabilityDenied:
         return render(request, "chat/not_allowed.html", {"caller": caller}, status=403)
     session = _session(caller, session_id)
-    context = {**_frame(caller, session), **_conversation(session)}
+    context = {**_frame(caller, session), **_conversation(caller, session)}
     return render(request, "chat/page.html", context)
 
 
@@ -103,7 +104,7 @@ def _frame(caller: Principal, session: Session | None) -> dict[str, Any]:
     }
 
 
-def _conversation(session: Session | None) -> dict[str, Any]:
+def _conversation(caller: Principal, session: Session | None) -> dict[str, Any]:
     if session is None:
         return {"session": None, "items": [], "under_way": None, "may_write": True}
     going_on = under_way(session)  # first: what is said meanwhile comes as frames, not twice
@@ -111,14 +112,16 @@ def _conversation(session: Session | None) -> dict[str, Any]:
         "session": session,
         "items": items_of(transcript_of(session)),
         "under_way": going_on,
-        "may_write": not session.is_closed,
+        # What is said goes to a session of whoever says it, so only one's own goes on.
+        "may_write": not session.is_closed and session.owner == owner_of(caller),
     }
 
 
 def _sessions(caller: Principal) -> dict[str, Any]:
-    """The caller's own conversations; an administrator's list is theirs, not everybody's."""
+    """The caller's own conversations, and those of the assistant for who sees everybody's."""
     zone = ZoneInfo(current(General).timezone or "UTC")
-    mine = Session.objects.filter(owner=owner_of(caller)).listed()[:LISTED]
-    if caller.role == "admin" or caller.user_id is None:
-        mine = Session.objects.visible_to(caller).listed()[:LISTED]
-    return {"groups": grouped(mine, timezone.now(), zone)}
+    owners = [owner_of(caller)]
+    if sees_all_sessions(caller):
+        owners += PSEUDO_OWNERS
+    listed = Session.objects.filter(owner__in=owners).listed()[:LISTED]
+    return {"groups": grouped(listed, timezone.now(), zone)}

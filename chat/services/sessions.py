@@ -20,6 +20,8 @@ KEY_CHARS = 200
 CLOSED_BY_SILENCE = "Auto-closed: inactivity"
 #: Who owns the sessions of callers behind whom no user stands.
 NOBODY = "admin"
+#: Owners behind whom no user stands; administrators look after their conversations.
+PSEUDO_OWNERS = (NOBODY, "cron", "heartbeat", "boot", "bootstrap")
 
 #: Channels where a conversation ends by silence, with its minutes when nobody set them.
 _GAP_MINUTES = {"telegram": 360, "email": 1_440, "slack": 360}

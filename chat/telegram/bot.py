@@ -43,7 +43,6 @@ NO_SENDER = "Could not determine your Telegram ID."
 NOT_ALLOWED = "Your role may not chat. Ask your admin."
 TRY_LATER = "Authentication error. Please try again later."
 FRESH = "This is a new conversation."
-STOPPED = "Stopped."
 NOTHING_TO_STOP = "There is nothing to stop."
 SETTLED = "That question is settled already."
 
@@ -126,8 +125,9 @@ class Bot:
             await in_database_thread(_begin_anew, sender.user_id, chat_id)
             await delivery.say(self._api, chat_id, FRESH)
         elif command == "stop":
-            was_running = await in_database_thread(_stop, sender, chat_id)
-            await delivery.say(self._api, chat_id, STOPPED if was_running else NOTHING_TO_STOP)
+            # The answer that is cut off says so itself.
+            if not await in_database_thread(_stop, sender, chat_id):
+                await delivery.say(self._api, chat_id, NOTHING_TO_STOP)
         else:
             await self._take_words(chat_id, sender, text, files_of(message), update_id)
 

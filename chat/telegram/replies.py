@@ -7,7 +7,7 @@ from django.utils import timezone
 from accounts.principals import Principal
 from chat.models import Exchange, Session, TelegramReply
 from chat.services.posting import Incoming, post_message
-from chat.services.sessions import Address
+from chat.services.sessions import PSEUDO_OWNERS, Address
 from chat.telegram.bot_api import File
 from project.lib.db import write_transaction
 from runs import artifacts
@@ -48,7 +48,7 @@ def answer_question(
 
 
 #: Whose sessions belong to no user; administrators answer there.
-_SHARED = ("admin", "cron", "heartbeat", "boot", "bootstrap")
+_SHARED = PSEUDO_OWNERS
 
 
 def owed() -> Sequence[TelegramReply]:

@@ -1,15 +1,21 @@
-"""The bot as a service of a server: runs while it is switched on and has a token."""
+"""The bot as a service of a server: runs while it is switched on and has a token.
+
+Of several servers on one database one has the turn. Telegram takes one poller alone, and people
+get each notification once.
+"""
 
 import asyncio
 import logging
 from contextlib import suppress
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
+from django.utils import timezone
 
 from chat.live_settings import current
 from chat.live_settings.groups import Telegram
 from chat.live_settings.secrets import BOT_TOKEN, secret
+from chat.services.leases import give_up, has_turn
 from chat.telegram.bot import Bot
 from chat.telegram.bot_api import BotApi
 from project.lib.pool import in_database_thread
@@ -18,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 #: How soon a change of the settings acts.
 LOOK_SECONDS = 1.0
+SERVICE = "telegram"
 
 
 async def keep_bot_running() -> None:
@@ -37,6 +44,7 @@ async def keep_bot_running() -> None:
             await asyncio.sleep(LOOK_SECONDS)
     finally:
         await _stop(task)
+        await in_database_thread(give_up, SERVICE)
 
 
 async def _run(token: str) -> None:
@@ -57,5 +65,11 @@ async def _stop(task: "asyncio.Task[None] | None") -> None:
 
 
 def _wanted_token() -> str:
-    """Empty while the bot is switched off, or has no token."""
-    return secret(BOT_TOKEN) if current(Telegram).enabled else ""
+    """Empty while the bot is switched off, has no token, or is another server's turn."""
+    token = secret(BOT_TOKEN) if current(Telegram).enabled else ""
+    return token if token and _has_turn() else ""
+
+
+def _has_turn() -> bool:
+    """On SQLite there is one server, which holds the lock of the data folder."""
+    return connection.vendor == "sqlite" or has_turn(SERVICE, timezone.now())

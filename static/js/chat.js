@@ -64,7 +64,7 @@ function start(page) {
       transcript.beginAnswer();
       markRead();
     },
-    text_delta: (frame) => transcript.addText(frame.text),
+    text_delta: (frame) => transcript.addText(frame),
     tool_use: (frame) => transcript.addCall(frame),
     tool_result: (frame) => transcript.addResult(frame),
     attachment: (frame) => transcript.addFile(frame),

@@ -36,12 +36,17 @@ export class Transcript {
     this.log.setAttribute("aria-busy", "true");
   }
 
-  addText(piece) {
+  // A turn that the model is asked for again begins anew, and what was recorded in other words than
+  // it streamed takes the place of what was shown.
+  addText({ text: piece, turn_id: turn, attempt, replaces }) {
     if (this.target === null) {
       this.target = this.#message("assistant");
       this.text = "";
     }
-    this.text += piece;
+    const isAgain = turn !== undefined && turn === this.turn && attempt !== this.attempt;
+    this.turn = turn;
+    this.attempt = attempt;
+    this.text = isAgain || replaces ? piece : this.text + piece;
     this.#drawSoon();
   }
 

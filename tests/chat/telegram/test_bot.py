@@ -248,7 +248,9 @@ def test_new_begins_a_conversation_and_stop_ends_a_run(bot: Bot, chat: int):
     bot.telegram.wait_for("sendChatAction", chat=chat, count=2)
     bot.telegram.say("/stop", sender=ada, chat=chat)
 
-    assert sorted(bot.telegram.texts(chat, 4)[2:]) == ["Stopped.", "Stopped."]
+    assert bot.telegram.texts(chat, 3)[2:] == ["Stopped."]
+    bot.telegram.say("/stop", sender=ada, chat=chat)
+    assert bot.telegram.texts(chat, 4)[3:] == ["There is nothing to stop."]
 
 
 def test_the_same_update_twice_is_one_message(bot: Bot, chat: int):

@@ -60,7 +60,7 @@ def drop_index(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("chat", "0030_compaction_exchanges"), ("runs", "0004_triggers")]
+    dependencies = [("chat", "0002_compaction_exchanges"), ("runs", "0004_triggers")]
 
     operations = [
         migrations.AddField(

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("chat", "0050_cron_job_mandate_and_zone"),
+        ("chat", "0004_cron_job_mandate_and_zone"),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("chat", "0040_memory_search"),
+        ("chat", "0003_memory_search"),
     ]
 
     operations = [

@@ -1,0 +1,41 @@
+"""Turns at services that several processes could run and only one may."""
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from chat.models import ServiceLease
+from project.lib.db import write_transaction
+
+LEASE = timedelta(seconds=15)
+#: This process, for as long as it lives.
+ME = str(uuid.uuid4())
+
+
+def has_turn(name: str, now: datetime, owner: str = ME) -> bool:
+    """Take the turn, or keep it, unless somebody else has it. Ask well within `LEASE`.
+
+    Most of a lease that is held is left alone: it is written anew when two thirds of it are over.
+    """
+    lease = ServiceLease.objects.filter(pk=name).first()
+    if lease is not None and lease.owner == owner and lease.expires_at - now > LEASE / 3:
+        return True
+    if lease is not None and lease.owner != owner and lease.expires_at > now:
+        return False
+    with write_transaction():
+        mine_or_free = Q(owner=owner) | Q(expires_at__lte=now)
+        taken = ServiceLease.objects.filter(mine_or_free, pk=name).update(
+            owner=owner, expires_at=now + LEASE
+        )
+        if taken:
+            return True
+        _, is_new = ServiceLease.objects.get_or_create(
+            name=name, defaults={"owner": owner, "expires_at": now + LEASE}
+        )
+        return is_new
+
+
+def give_up(name: str, owner: str = ME) -> None:
+    """Let the next one have the turn at once."""
+    ServiceLease.objects.filter(pk=name, owner=owner).delete()
