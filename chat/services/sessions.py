@@ -12,14 +12,13 @@ from chat.errors import SessionNotFound
 from chat.live_settings import current
 from chat.live_settings.groups import Telegram
 from chat.models import Session
+from chat.models.sessions import owner_of_actor
 from chat.services.exporting import export_session
 from runs.storable import NUL
 
 TITLE_CHARS = 100
 KEY_CHARS = 200
 CLOSED_BY_SILENCE = "Auto-closed: inactivity"
-#: Who owns the sessions of callers behind whom no user stands.
-NOBODY = "admin"
 
 #: Channels where a conversation ends by silence, with its minutes when nobody set them.
 _GAP_MINUTES = {"telegram": 360, "email": 1_440, "slack": 360}
@@ -51,7 +50,7 @@ def owner_of(principal: Principal, claimed: str = "") -> str:
         return principal.user_id
     if principal.provider == "open" and claimed:
         return claimed[:100]
-    return NOBODY
+    return owner_of_actor(principal.actor)
 
 
 def open_session(address: Address, *, triggered_by: str = "") -> Session:

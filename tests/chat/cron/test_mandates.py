@@ -57,5 +57,5 @@ def test_the_assistants_job_gains_nothing_from_an_administrator_who_edits_it(db:
     answer = make_caller("admin").put(f"/api/cron/jobs/{job.pk}", {"prompt": "y"})
 
     assert answer.status_code == 200
-    granted = CronJob.objects.get(pk=job.pk).granted
+    granted = CronJob.objects.get(pk=job.pk).granted or []
     assert "chat:use" in granted and "settings:manage" not in granted
