@@ -45,7 +45,10 @@ def plain_view(request: HttpRequest) -> JsonResponse:
 
 
 urlpatterns = [
-    path("admin/approvals/", include("runs.approvals.urls")),  # the sidebar links it
+    # The sidebar links these.
+    path("admin/approvals/", include("runs.approvals.urls")),
+    path("admin/costs/", include("chat.costs.urls")),
+    path("admin/settings/", include("chat.live_settings.urls")),
     path("admin/", admin.site.urls),
     path("v1/runs", RunsView.as_view()),
     path("v1/stream", StreamView.as_view()),
