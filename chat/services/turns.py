@@ -196,7 +196,9 @@ def _start(session: Session, exchange: Exchange, caller: Principal) -> str | Non
     if history is None:
         begin_compaction(session, exchange, opening.dropped, caller)
         return None
-    images = PromptImages(exchange.attachments, history.messages)
+    images = PromptImages(
+        exchange.attachments, history.messages, user_id=exchange.user_id, actor=exchange.actor
+    )
     started = start_run(
         StartRequest(
             goal=goal,
