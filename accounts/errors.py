@@ -5,6 +5,7 @@ The message of each is one sentence that a client may read; `code` is the word f
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -211,6 +212,15 @@ class LastAdmin(AccountsError):
 
     def __init__(self) -> None:
         super().__init__("The last active admin must stay an active admin")
+
+
+class BeyondYourRights(AccountsError):
+    """Nobody hands out more than they hold."""
+
+    code = "beyond_your_rights"
+
+    def __init__(self, missing: Iterable[str]) -> None:
+        super().__init__(f"This would give more than you hold: {', '.join(sorted(missing))}")
 
 
 class UsersExist(AccountsError):

@@ -109,7 +109,10 @@ def external_principal(
     )
 
 
-_OUR_ACTORS = frozenset({DAEMON_ACTOR, ANONYMOUS_ACTOR})
+# The assistant acts under names as well: at a start, at the times of its heartbeat and its jobs.
+_OUR_ACTORS = frozenset(
+    {DAEMON_ACTOR, ANONYMOUS_ACTOR, "admin", "boot", "bootstrap", "cron", "heartbeat"}
+)
 
 
 @lru_cache(maxsize=1024)

@@ -56,6 +56,7 @@ REFUSALS: dict[type[Exception], Refusal] = {
     accounts.AmbiguousPrefix: Refusal(409, "ambiguous_prefix"),
     accounts.EmailTaken: Refusal(409, "email_taken"),
     accounts.LastAdmin: Refusal(409, "last_admin"),
+    accounts.BeyondYourRights: Refusal(403, "beyond_your_rights"),
     accounts.UsersExist: Refusal(409, "users_exist"),
     accounts.InvalidValue: Refusal(400, "invalid_input"),
     accounts.TooManyAttempts: Refusal(429, "too_many_attempts", _RETRY_SOON),

@@ -1,6 +1,6 @@
 """Issuing, importing and revoking API keys: the only code that sees a secret being made."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts import audit, capabilities, key_format
 from accounts.errors import AmbiguousPrefix, ApiKeyNotFound, InvalidValue, UserNotFound
 from accounts.models import ApiKey, User
+from accounts.services import mandates
 from project.lib.db import write_transaction
 
 LABEL_LENGTH = 100
@@ -32,10 +33,12 @@ def issue_key(
     limited_to: Iterable[str] | None = None,
     expires_at: datetime | None = None,
     spending_limit_usd: Decimal | None = None,
+    within: Set[str] | None = None,
 ) -> IssuedKey:
-    """Issue a key of a user's. `limited_to` names the capabilities it has at the most.
+    """Issue a key of a user's. `limited_to` names the capabilities it has at the most, `within`
+    those that its issuer holds.
 
-    Raises `UserNotFound` or `InvalidValue`.
+    Raises `UserNotFound`, `InvalidValue` or `BeyondYourRights`.
     """
     secret = key_format.new_secret()
     key = ApiKey(
@@ -45,7 +48,7 @@ def issue_key(
         expires_at=_clean_expiry(expires_at),
         spending_limit_usd=_clean_limit(spending_limit_usd),
     )
-    return IssuedKey(_store(key, secret, "api_key_issued", actor), secret)
+    return IssuedKey(_store(key, secret, "api_key_issued", actor, within), secret)
 
 
 def import_key(*, user_id: str, actor: str, secret: str, label: str) -> ApiKey:
@@ -105,12 +108,18 @@ def find_key(prefix_or_id: str) -> ApiKey:
     return candidates[0]
 
 
-def _store(key: ApiKey, secret: str, kind: str, actor: str) -> ApiKey:
+def _store(
+    key: ApiKey, secret: str, kind: str, actor: str, within: Set[str] | None = None
+) -> ApiKey:
     key.prefix = key_format.prefix_of(secret)
     key.key_hash = key_format.hash_secret(secret)  # slow, so outside the transaction
     with write_transaction():
-        if not User.objects.filter(pk=key.user_id).exists():
+        audit.lock_head()  # as whoever changes a user: its role stays what it is
+        owner = User.objects.filter(pk=key.user_id).first()
+        if owner is None:
             raise UserNotFound
+        limits = None if key.capabilities is None else frozenset(key.capabilities)
+        mandates.check_key(owner.role, limits, within)
         key.save(force_insert=True)
         _audit(kind, actor, key, capabilities=key.capabilities)
     return key

@@ -1,5 +1,7 @@
 """Everything that changes a user. There is no deletion: deactivated users keep their history."""
 
+from collections.abc import Set
+from copy import copy
 from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
@@ -9,6 +11,7 @@ from django.db import IntegrityError
 from accounts import audit
 from accounts.errors import EmailTaken, InvalidValue, LastAdmin, UserNotFound
 from accounts.models import User
+from accounts.services import mandates
 from project.lib.db import write_transaction
 
 EMAIL_LENGTH = 254
@@ -34,10 +37,12 @@ def create_user(
     role: str = User.Role.USER,
     filesystem_enabled: bool = False,
     password: str | None = None,
+    within: Set[str] | None = None,
 ) -> User:
-    """Create an active user. `actor` is whoever asks, as audit names them.
+    """Create an active user. `actor` is whoever asks, as audit names them, `within` what they hold.
 
-    Without a password the user logs in by API key. Raises `EmailTaken` or `InvalidValue`.
+    Without a password the user logs in by API key. Raises `EmailTaken`, `InvalidValue` or
+    `BeyondYourRights`.
     """
     user = User(
         email=clean_email(email),
@@ -45,6 +50,7 @@ def create_user(
         role=clean_role(role),
         filesystem_enabled=filesystem_enabled,
     )
+    mandates.check_role_of_new(user.role, within)
     user.set_password(password)  # None: unusable
     try:
         with write_transaction():
@@ -55,13 +61,17 @@ def create_user(
     return user
 
 
-def update_user(*, user_id: str, actor: str, changes: UserChanges) -> User:
-    """Raises `UserNotFound`, `EmailTaken`, `InvalidValue`, or `LastAdmin`."""
+def update_user(
+    *, user_id: str, actor: str, changes: UserChanges, within: Set[str] | None = None
+) -> User:
+    """Raises `UserNotFound`, `EmailTaken`, `InvalidValue`, `LastAdmin` or `BeyondYourRights`."""
     try:
         with write_transaction():
             user = _lock(user_id)
+            before = copy(user)
             changed = _apply(user, changes)
             if changed:
+                mandates.check_change(before, user, within)
                 _require_an_admin(user)
                 user.save(update_fields=[*changed, "updated_at"])
                 _audit("user_updated", actor, user, fields=changed, role=user.role)
@@ -75,8 +85,9 @@ def deactivate_user(*, user_id: str, actor: str) -> User:
     return update_user(user_id=user_id, actor=actor, changes=UserChanges(is_active=False))
 
 
-def activate_user(*, user_id: str, actor: str) -> User:
-    return update_user(user_id=user_id, actor=actor, changes=UserChanges(is_active=True))
+def activate_user(*, user_id: str, actor: str, within: Set[str] | None = None) -> User:
+    changes = UserChanges(is_active=True)
+    return update_user(user_id=user_id, actor=actor, changes=changes, within=within)
 
 
 def set_password(*, user_id: str, actor: str, password: str | None) -> User:

@@ -49,7 +49,8 @@ class CronJobView(GatewayView):
     def put(self, request: ApiRequest, job_id: str) -> HttpResponse:
         body = read_body(request, JobChangesBody)
         job = find_job(request.principal, job_id)
-        return json_response(job_map(update_job(job.pk, body)))
+        changed = update_job(job.pk, body, by=maker_of(request.principal))
+        return json_response(job_map(changed))
 
     def delete(self, request: ApiRequest, job_id: str) -> HttpResponse:
         delete_job(find_job(request.principal, job_id).pk)

@@ -13,7 +13,7 @@ _TAGS = ["Users"]
 _REFUSALS = {
     400: "A value is out of range or no known choice; the body is not JSON",
     401: "No credential, or a wrong one",
-    403: "Admin access required",
+    403: "Admin access required, or it would give somebody more than the caller holds",
     404: "There is no such user or key",
     409: "The e-mail address or the account is taken, or nobody would be left to administer",
     413: "The body is too large",

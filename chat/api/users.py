@@ -75,6 +75,7 @@ class UsersView(SettingsView):
             display_name=body.display_name,
             role=body.role or User.Role.USER,
             filesystem_enabled=bool(body.filesystem_enabled),
+            within=caller.capabilities,
         )
         return json_response(user_item(user), status=201)
 
@@ -113,6 +114,7 @@ class UserView(SettingsView):
                 role=body.role,
                 filesystem_enabled=body.filesystem_enabled,
             ),
+            within=request.principal.capabilities,
         )
         return json_response(user_item(user))
 
@@ -133,7 +135,8 @@ class ActivateUserView(SettingsView):
     capabilities: ClassVar = dict.fromkeys(("POST",), capabilities.USERS_MANAGE)
 
     def post(self, request: ApiRequest, user_id: str) -> HttpResponse:
-        users.activate_user(user_id=user_id, actor=request.principal.actor)
+        caller = request.principal
+        users.activate_user(user_id=user_id, actor=caller.actor, within=caller.capabilities)
         return json_response(OK)
 
 
@@ -154,6 +157,7 @@ class ApiKeysView(SettingsView):
             limited_to=body.capabilities,
             expires_at=body.expires_at,
             spending_limit_usd=None if limit is None else Decimal(str(limit)),
+            within=request.principal.capabilities,
         )
         answer = {"meta": key_item(issued.key), "key": issued.secret}
         return json_response(answer, status=201)
@@ -183,6 +187,7 @@ class TelegramLinkView(SettingsView):
             telegram_id=body.telegram_id,
             username=body.username,
             force=bool(body.force),
+            within=request.principal.capabilities,
         )
         return json_response(link_item(link))
 

@@ -10,9 +10,9 @@ ALL = frozenset({CRON, HEARTBEAT, BOOT, BOOTSTRAP})
 MAIN = "main"
 
 #: What it may do where nobody's credential has said so.
-_MAY = ROLE_CAPABILITIES["user"]
+MAY = ROLE_CAPABILITIES["user"]
 
 
 def assistant_principal(name: str, granted: frozenset[str] | None = None) -> Principal:
-    capabilities = _MAY if granted is None else granted
+    capabilities = MAY if granted is None else granted
     return Principal(name, None, capabilities, sees_all_runs=False, provider="cron")

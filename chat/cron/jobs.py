@@ -8,6 +8,7 @@ from django.db import IntegrityError, models, transaction
 
 from accounts.models import User
 from accounts.principals import Principal
+from chat.cron import assistant
 from chat.cron.definitions import HEARTBEAT, JobChanges, NewJob
 from chat.cron.records import drop_waiting, wake_on_commit
 from chat.cron.schedules import (
@@ -81,14 +82,21 @@ def create_job(maker: Maker, wanted: NewJob, *, now: int | None = None, pk: str 
     return job
 
 
-def update_job(job_id: str, changes: JobChanges, *, now: int | None = None) -> CronJob:
-    """Raises `CronJobNotFound` and what `create_job` raises; then nothing has changed."""
+def update_job(
+    job_id: str, changes: JobChanges, *, by: Maker | None = None, now: int | None = None
+) -> CronJob:
+    """Raises `CronJobNotFound` and what `create_job` raises; then nothing has changed.
+
+    `by` changes the prompt within what it may do itself: see `_narrow`.
+    """
     now = int(time.time()) if now is None else now
     _check_texts(changes)
     with write_transaction():
         job = lock_job(job_id)
         _refuse_heartbeat(job)
         was_enabled = job.enabled
+        if by is not None and changes.prompt is not None:
+            _narrow(job, by)
         _assign(job, changes)
         schedule = stored_schedule(job.schedule)
         if changes.schedule is not None:
@@ -112,7 +120,9 @@ def delete_job(job_id: str) -> None:
 
 def find_job(caller: Principal, job_id: str) -> CronJob:
     """Raises `CronJobNotFound` for one that is not there, or not for this caller to see."""
-    job = CronJob.objects.visible_to(caller).filter(pk=job_id).first()
+    # PostgreSQL takes no NUL, and no id has one.
+    visible = CronJob.objects.visible_to(caller)
+    job = None if NUL in job_id else visible.filter(pk=job_id).first()
     if job is None:
         raise CronJobNotFound
     return job
@@ -136,6 +146,19 @@ def _begin_anew(job: CronJob, schedule: Schedule, now: int) -> None:
         check_schedule(schedule, now=now, zone=zone)
     job.next_run_at = first_time(schedule, now=now, zone=zone) if job.enabled else None
     job.zone = zone.key
+
+
+def _narrow(job: CronJob, by: Maker) -> None:
+    """Whoever writes the prompt says what is done: no more than the job, and they, may do.
+
+    Without this a limited key would borrow what the key that made the job was allowed, and the
+    money that one may spend.
+    """
+    if by.granted is not None:
+        known = job.granted if job.granted is not None or job.owner else assistant.MAY
+        job.granted = sorted(by.granted if known is None else by.granted & set(known))
+    if by.owner == job.owner and by.api_key_id:
+        job.api_key_id = by.api_key_id
 
 
 def _assign(job: CronJob, changes: JobChanges) -> None:

@@ -91,7 +91,7 @@ def forget_old(job: CronJob) -> None:
 
 def exchange_of(record: CronRun) -> Exchange | None:
     """What became of the prompt; None when its session is gone."""
-    return Exchange.objects.filter(idempotency_scope=SCOPE, idempotency_key=record.pk).first()
+    return Exchange.objects.under_key(SCOPE, record.pk)
 
 
 def record_ids_of(run_id: str) -> list[str]:

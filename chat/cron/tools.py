@@ -93,7 +93,7 @@ async def cron_update(
             max_retries=max_retries,
             timeout_secs=timeout_secs,
         )
-        return job_map(update_job(_find(context, name).pk, changes))
+        return job_map(update_job(_find(context, name).pk, changes, by=_maker(context)))
 
     return await _done(context, "cron_update", change)
 

@@ -13,7 +13,8 @@ from chat.memory.documents import SHARED, check_name, owner_of_document, write_d
 from chat.memory.review import TRIGGER_SOURCE
 from chat.memory.search import search
 from chat.models import Session
-from chat.services.sessions import NOBODY
+from chat.models.sessions import NOBODY, owner_of_actor
+from chat.openai_api.starting import TRIGGER_SOURCE as COMPLETION_SOURCE
 from project.lib.pool import in_database_thread
 from runs.models import Run
 from runs.tools.base import ToolContext, ToolError
@@ -86,7 +87,10 @@ def owner_of_run(run_id: str, user_id: str | None) -> str:
     if review is not None:  # it answers nobody, and knows which conversation it is about
         sessions = Session.objects.filter(pk=review.metadata["session_id"])
     owner = sessions.values_list("owner", flat=True).first()
-    return owner if owner is not None else NOBODY
+    if owner is not None:
+        return owner
+    completion = Run.objects.filter(pk=run_id, trigger_source=COMPLETION_SOURCE).first()
+    return owner_of_actor(completion.actor) if completion is not None else NOBODY
 
 
 def _look(run_id: str, user_id: str | None, query: str, limit: int) -> dict[str, Any]:

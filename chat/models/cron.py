@@ -132,14 +132,11 @@ class CronRun(models.Model):
         indexes = [
             # A job's runs, newest first.
             models.Index(fields=["job", "-due_at"], name="cron_run_newest"),
-            # What holds a slot, or waits for one.
+            # What holds a slot, and what waits for one.
+            models.Index(fields=["job"], name="cron_run_running", condition=Q(status="running")),
             models.Index(
-                fields=["status", "due_at"],
-                name="cron_run_open",
-                condition=Q(status__in=["pending", "running"]),
+                fields=["due_at", "attempt"], name="cron_run_waiting", condition=Q(status="pending")
             ),
-            # chat.receivers: from a run to its record.
-            models.Index(fields=["run_id"], name="cron_run_run", condition=~Q(run_id="")),
         ]
 
     def __str__(self) -> str:

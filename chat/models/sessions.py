@@ -4,32 +4,46 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from blake3 import blake3
 from django.db import models
 from django.db.models import Q
 
 from accounts.models import new_id
+from accounts.principals import ANONYMOUS_ACTOR
 
 if TYPE_CHECKING:
     from accounts.principals import Principal
 
 
+#: Who owns the conversations of a fresh install's caller.
+NOBODY = "admin"
+
+
 class SessionQuerySet(models.QuerySet["Session"]):
     def visible_to(self, principal: Principal) -> SessionQuerySet:
-        """Your own; administrators, and the caller of a fresh install, see everybody's."""
+        """Your own, or everybody's: see `sees_all_sessions`."""
         if sees_all_sessions(principal):
             return self
-        if principal.user_id is None:
-            return self.none()
-        return self.filter(owner=principal.user_id)
+        return self.filter(owner=principal.user_id or owner_of_actor(principal.actor))
 
     def listed(self) -> SessionQuerySet:
         """What the session list shows, newest first."""
         return self.filter(is_archived=False).order_by("-last_message_at", "-id")
 
 
+def owner_of_actor(actor: str) -> str:
+    """Whose the conversations are of somebody behind whom no user stands: of each caller that a
+    token or a certificate names their own, under a name that is no user's and fits everywhere."""
+    if actor == ANONYMOUS_ACTOR:
+        return NOBODY
+    return f"ext-{blake3(actor.encode()).hexdigest(16)}"
+
+
 def sees_all_sessions(principal: Principal) -> bool:
-    """Whether other people's conversations exist for this caller."""
-    return principal.provider == "open" or principal.role == "admin"
+    """Whether other people's conversations exist for this caller: an administrator's key that is
+    limited to less than reading runs leads its own."""
+    is_admin = principal.role == "admin" and principal.sees_all_runs
+    return principal.provider == "open" or is_admin
 
 
 class Session(models.Model):
@@ -82,6 +96,14 @@ class Session(models.Model):
         return self.title or self.id
 
 
+class ExchangeQuerySet(models.QuerySet["Exchange"]):
+    def under_key(self, scope: str, key: str) -> Exchange | None:
+        """The one that a request with this Idempotency-Key became."""
+        found = self.filter(idempotency_scope=scope, idempotency_key=key)
+        # SQLite takes the index of the constraint only where its condition is spelled out.
+        return found.exclude(idempotency_key="").first()
+
+
 class Exchange(models.Model):
     """What somebody said in a session, from its arrival until it has been answered.
 
@@ -122,6 +144,8 @@ class Exchange(models.Model):
     error_code = models.CharField(max_length=40, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects = ExchangeQuerySet.as_manager()
+
     class Meta:
         constraints = [
             # chat.services.posting trusts it: a repeated request finds the first exchange.
@@ -139,16 +163,15 @@ class Exchange(models.Model):
         ]
         indexes = [
             # chat.services.turns: what waits, oldest first; what is under way, for the sweep.
+            # SQLite takes a partial index only for its very condition, so each has its own.
             models.Index(
                 fields=["session", "id"], name="exchange_waiting", condition=Q(status="waiting")
             ),
             models.Index(
-                fields=["status", "id"],
-                name="exchange_open",
-                condition=Q(status__in=["waiting", "running"]),
+                fields=["session"], name="exchange_under_way", condition=Q(status="running")
             ),
             # chat.receivers: from a run to its session.
-            models.Index(fields=["run_id", "id"], name="exchange_run", condition=~Q(run_id="")),
+            models.Index(fields=["run_id", "id"], name="exchange_run"),
         ]
 
     def __str__(self) -> str:

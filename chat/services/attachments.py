@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
+from accounts.principals import Principal
 from chat.live_settings import current
 from chat.live_settings.groups import MEGABYTE, Attachments
 from runs.tools import sandbox
 from runs.tools.builtin.files import files_root
+from runs.tools.builtin.uploads import FOLDER, stored_path
 
-FOLDER = "downloads"
 NAME_BYTES = 200  # a file system takes 255, and the stamp stands before it
 TWINS = 1_000  # files of one name in one second
 
@@ -37,7 +38,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that was stored below the files folder."""
+    """A file that was stored below the files folder; `path` is as its user's runs know it."""
 
     name: str
     mime_type: str
@@ -60,7 +61,7 @@ class Rejected:
     reason: str
 
 
-def take_in(uploads: Iterable[Upload]) -> Iterator[Attachment | Rejected]:
+def take_in(uploads: Iterable[Upload], *, caller: Principal) -> Iterator[Attachment | Rejected]:
     """Check and store each file by itself: one that is not taken does not hold up the others."""
     settings = current(Attachments)
     for upload in uploads:
@@ -72,18 +73,19 @@ def take_in(uploads: Iterable[Upload]) -> Iterator[Attachment | Rejected]:
         except (binascii.Error, ValueError):
             yield Rejected(f"File '{_shown(upload.name)}' is not valid base64")
             continue
-        yield store(upload.name, upload.mime_type, data)
+        yield store(upload.name, upload.mime_type, data, caller=caller)
 
 
-def store(name: str, mime_type: str, data: bytes) -> Attachment:
-    """Keep bytes under a name of their own in the folder of downloads."""
+def store(name: str, mime_type: str, data: bytes, *, caller: Principal) -> Attachment:
+    """Keep bytes under a name of their own in the caller's folder of downloads."""
     stamp = timezone.now().strftime("%Y%m%d_%H%M%S")
     safe = safe_name(name)
     for twin in range(TWINS):
         number = f"_{twin + 1}" if twin else ""
         path = f"{FOLDER}/{stamp}{number}_{safe}"
         try:
-            sandbox.add(files_root(), path, data)
+            place = stored_path(path, user_id=caller.user_id, actor=caller.actor)
+            sandbox.add(files_root(), place, data)
         except sandbox.Taken:
             continue
         return Attachment(safe, mime_type[:200], path, len(data))

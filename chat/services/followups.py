@@ -19,14 +19,15 @@ def inject(
 ) -> Posted | None:
     """Join the run that works for the conversation at `address`.
 
-    `None`, and nothing is stored, when that run takes no more: it has ended, or it waits for the
-    answer to a question. Raises `OutOfRange` for a blank text.
+    `None`, and nothing is stored, when that run takes no more (it has ended, or it waits for the
+    answer to a question), or may do what the caller may not: a limited key would borrow that.
+    Raises `OutOfRange` for a blank text.
     """
     check_incoming(incoming)
     with write_transaction():
         session = open_session_at(address)
         run = _run_under_way(session, run_id)
-        if session is None or run is None:
+        if session is None or run is None or not _holds_all(caller, run):
             return None
         content = redact_text(prompt_of(incoming.text, [a.as_map() for a in incoming.attachments]))
         try:
@@ -44,6 +45,10 @@ def inject(
             after_seq=run.head_seq,
         )
     return Posted(exchange.pk, session.pk, run_id=run_id, after_seq=run.head_seq)
+
+
+def _holds_all(caller: Principal, run: Run) -> bool:
+    return run.granted is not None and caller.capabilities >= set(run.granted)
 
 
 def _run_under_way(session: Session | None, run_id: str) -> Run | None:

@@ -15,6 +15,7 @@ from runs.models import ArtifactRef
 from runs.services.artifacts import keep_artifact
 from runs.tools import sandbox
 from runs.tools.builtin.files import files_root
+from runs.tools.builtin.uploads import stored_path
 
 #: `ArtifactRef.path` of what came with a message, not from a step or a call.
 _PATH = "message"
@@ -24,7 +25,12 @@ class PromptImages:
     """Those that come with one message, and those of what was said before."""
 
     def __init__(
-        self, attachments: Iterable[Mapping[str, Any]], history: Iterable[Mapping[str, Any]]
+        self,
+        attachments: Iterable[Mapping[str, Any]],
+        history: Iterable[Mapping[str, Any]],
+        *,
+        user_id: str,
+        actor: str,
     ) -> None:
         self._new: list[tuple[str, str, bytes]] = []  # name, media type, data
         self._old = {
@@ -33,7 +39,7 @@ class PromptImages:
             for image in message.get("images", ())
         }
         for item in attachments:
-            data = _read(str(item["path"]))
+            data = _read(stored_path(str(item["path"]), user_id=user_id, actor=actor))
             if kind := image_type(data):
                 self._new.append((str(item["name"]), kind, data))
 

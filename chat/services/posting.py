@@ -156,9 +156,7 @@ def _identity(idempotency: Idempotency | None) -> Mapping[str, Any]:
 
 
 def _first(idempotency: Idempotency) -> Posted | None:
-    exchange = Exchange.objects.filter(
-        idempotency_scope=idempotency.stored_scope, idempotency_key=idempotency.stored_key
-    ).first()
+    exchange = Exchange.objects.under_key(idempotency.stored_scope, idempotency.stored_key)
     if exchange is None:
         return None
     if bytes(exchange.body_hash or b"") != idempotency.body_hash:

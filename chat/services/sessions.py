@@ -12,14 +12,13 @@ from chat.errors import SessionNotFound
 from chat.live_settings import current
 from chat.live_settings.groups import Telegram
 from chat.models import Session
+from chat.models.sessions import NOBODY, owner_of_actor
 from chat.services.exporting import export_session
 from runs.storable import NUL
 
 TITLE_CHARS = 100
 KEY_CHARS = 200
 CLOSED_BY_SILENCE = "Auto-closed: inactivity"
-#: Who owns the sessions of callers behind whom no user stands.
-NOBODY = "admin"
 #: Owners behind whom no user stands; administrators look after their conversations.
 PSEUDO_OWNERS = (NOBODY, "cron", "heartbeat", "boot", "bootstrap")
 
@@ -53,7 +52,7 @@ def owner_of(principal: Principal, claimed: str = "") -> str:
         return principal.user_id
     if principal.provider == "open" and claimed:
         return claimed[:100]
-    return NOBODY
+    return owner_of_actor(principal.actor)
 
 
 def open_session(address: Address, *, triggered_by: str = "") -> Session:

@@ -1,11 +1,14 @@
 """Which Telegram account speaks for which user: one account each, and every change on record."""
 
+from collections.abc import Set
+
 from django.db import IntegrityError
 from django.db.models import QuerySet
 
 from accounts import audit
 from accounts.errors import UserNotFound
 from accounts.models import User
+from accounts.services import mandates
 from chat.errors import OutOfRange, TelegramAccountTaken, TelegramAccountUnnamed
 from chat.models import TelegramLink
 from project.lib.db import write_transaction
@@ -21,11 +24,13 @@ def link(
     telegram_id: int | None = None,
     username: str | None = None,
     force: bool = False,
+    within: Set[str] | None = None,
 ) -> TelegramLink:
     """Make this account the user's, in place of the one they had.
 
     `force` takes it away from whoever has it; without, that is `TelegramAccountTaken`. Raises
-    `TelegramAccountUnnamed` when neither id nor name was given, `OutOfRange` and `UserNotFound`.
+    `TelegramAccountUnnamed` when neither id nor name was given, `OutOfRange`, `UserNotFound` and
+    `BeyondYourRights` when the user may do more than `within`.
     """
     name = clean_username(username)
     if telegram_id is None and not name:
@@ -34,6 +39,10 @@ def link(
         raise OutOfRange("telegram_id: no id is as large", field="telegram_id")
     try:
         with write_transaction():
+            user = User.objects.filter(pk=user_id).first()
+            if user is None:
+                raise UserNotFound
+            mandates.check_acts_as(user.role, within)
             return _replace(user_id, actor, telegram_id, name, force=force)
     except IntegrityError:  # telegram_username_once: somebody else linked it at the same moment
         raise TelegramAccountTaken from None
@@ -80,8 +89,6 @@ def _active() -> QuerySet[TelegramLink]:
 def _replace(
     user_id: str, actor: str, telegram_id: int | None, name: str, *, force: bool
 ) -> TelegramLink:
-    if not User.objects.filter(pk=user_id).exists():
-        raise UserNotFound
     for other in _held_by_others(user_id, telegram_id, name):
         if not force:
             raise TelegramAccountTaken

@@ -104,9 +104,10 @@ def sweep() -> int:
 
     Mends what a crash left between the end of a run and its receiver.
     """
-    session_ids = list(
-        Exchange.objects.filter(status__in=_OPEN).values_list("session_id", flat=True).distinct()
-    )
+    session_ids: dict[str, None] = {}
+    for status in _OPEN:  # each has its index
+        found = Exchange.objects.filter(status=status).values_list("session_id", flat=True)
+        session_ids.update(dict.fromkeys(found.distinct()))
     for session_id in session_ids:
         _take_up(session_id)
     return len(session_ids)
@@ -195,7 +196,9 @@ def _start(session: Session, exchange: Exchange, caller: Principal) -> str | Non
     if history is None:
         begin_compaction(session, exchange, opening.dropped, caller)
         return None
-    images = PromptImages(exchange.attachments, history.messages)
+    images = PromptImages(
+        exchange.attachments, history.messages, user_id=exchange.user_id, actor=exchange.actor
+    )
     started = start_run(
         StartRequest(
             goal=goal,

@@ -71,7 +71,8 @@ def receive(frame: MessageFrame, caller: Principal, client: str) -> tuple[Incomi
             check_incoming(checked)  # before anything is stored for it
         kept: list[Attachment] = []
         complaints: list[str] = []
-        for taken in take_in(upload.as_upload() for upload in frame.attachments or ()):
+        uploads = (upload.as_upload() for upload in frame.attachments or ())
+        for taken in take_in(uploads, caller=caller):
             if isinstance(taken, Rejected):
                 complaints.append(taken.reason)
             else:

@@ -161,7 +161,7 @@ class Bot:
         sent: list[FileSent],
         update_id: int,
     ) -> None:
-        attachments = await self._attachments(chat_id, sent)
+        attachments = await self._attachments(chat_id, sender, sent)
         if not text.strip() and not attachments:
             return
         incoming = Incoming(text, attachments=attachments, trigger_source=replies.CHANNEL)
@@ -181,7 +181,9 @@ class Bot:
         if exchange_id is not None:
             self._reply(chat_id, exchange_id)
 
-    async def _attachments(self, chat_id: int, sent: list[FileSent]) -> tuple[Attachment, ...]:
+    async def _attachments(
+        self, chat_id: int, sender: people.Sender, sent: list[FileSent]
+    ) -> tuple[Attachment, ...]:
         """Downloaded only now that the sender is known. What is not taken, they are told."""
         taken = []
         settings = await in_database_thread(current, Attachments)
@@ -193,7 +195,10 @@ class Bot:
                 except BotApiError as error:
                     complaint = f"File '{file.name}' could not be downloaded ({error})"
                 else:
-                    taken.append(await in_database_thread(store, file.name, file.mime_type, data))
+                    kept = await in_database_thread(
+                        store, file.name, file.mime_type, data, caller=sender.principal
+                    )
+                    taken.append(kept)
             if complaint is not None:
                 await delivery.say(self._api, chat_id, complaint)
         return tuple(taken)

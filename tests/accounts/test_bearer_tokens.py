@@ -85,6 +85,7 @@ def test_capabilities_that_are_no_array_of_names_grant_nothing(client, issuer, c
         *(({claim: None}, "invalid_token") for claim in ("exp", "iat", "iss", "aud", "sub")),
         ({"sub": "daemon"}, "invalid_token"),
         ({"sub": "anonymous"}, "invalid_token"),
+        ({"sub": "heartbeat"}, "invalid_token"),
         ({"sub": ""}, "invalid_token"),
         ({"sub": "x" * 201}, "invalid_token"),
         ({"sub": "a\x00b"}, "invalid_token"),

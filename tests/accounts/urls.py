@@ -45,7 +45,8 @@ def plain_view(request: HttpRequest) -> JsonResponse:
 
 
 urlpatterns = [
-    path("admin/approvals/", include("runs.approvals.urls")),  # the sidebar links these
+    # The sidebar links these.
+    path("admin/approvals/", include("runs.approvals.urls")),
     path("admin/costs/", include("chat.costs.urls")),
     path("admin/settings/", include("chat.live_settings.urls")),
     path("admin/", admin.site.urls),

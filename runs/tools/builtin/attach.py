@@ -16,6 +16,7 @@ from runs.services.artifacts import keep_artifact, refer_to_artifact
 from runs.tools import sandbox
 from runs.tools.base import ToolContext, ToolError
 from runs.tools.builtin.files import files_root
+from runs.tools.builtin.uploads import stored_path
 from runs.tools.recorded import recorded
 from runs.tools.typed import tool
 
@@ -50,7 +51,9 @@ async def attach(
 
 
 async def _kept(context: ToolContext, path: str) -> ArtifactRef:
-    data = await asyncio.to_thread(_read, path)
+    data = await asyncio.to_thread(
+        _read, stored_path(path, user_id=context.user_id, actor=context.actor)
+    )
     name = PurePosixPath(path).name
     kind = mimetypes.guess_type(name)[0] or ""
     where = path_of_call(context.call_id)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from runs.tools import sandbox
 from runs.tools.base import ToolContext, ToolError
+from runs.tools.builtin.uploads import stored_path
 from runs.tools.recorded import recorded
 from runs.tools.typed import tool
 
@@ -25,7 +26,7 @@ async def read_file(path: FilePath, context: ToolContext) -> dict[str, str]:
     """Read a text file (UTF-8, at most 1 MiB) from the files folder."""
 
     async def read() -> dict[str, str]:
-        return await asyncio.to_thread(_read_text, path)
+        return await asyncio.to_thread(_read_text, _place(path, context))
 
     result: dict[str, str] = await recorded(context, "read_file", read)
     return result
@@ -36,7 +37,7 @@ async def list_files(context: ToolContext, path: FolderPath = "") -> dict[str, A
     """List the files and folders of one folder in the files folder, with sizes in bytes."""
 
     async def names() -> dict[str, Any]:
-        return await asyncio.to_thread(_list_names, path)
+        return await asyncio.to_thread(_list_names, _place(path, context))
 
     result: dict[str, Any] = await recorded(context, "list_files", names)
     return result
@@ -47,6 +48,10 @@ def files_root() -> Path:
     root = Path(settings.STARPORT_FILES_DIR)
     root.mkdir(parents=True, exist_ok=True)
     return root
+
+
+def _place(path: str, context: ToolContext) -> str:
+    return stored_path(path, user_id=context.user_id, actor=context.actor)
 
 
 def _read_text(path: str) -> dict[str, str]:

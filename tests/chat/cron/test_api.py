@@ -173,6 +173,7 @@ def test_other_peoples_jobs_do_not_exist(jobs: Jobs, user_jobs: Jobs, as_role: A
         stranger.run_now(theirs["id"]),
         stranger.client.get(f"/api/cron/jobs/{theirs['id']}/runs"),
         user_jobs.put("unknown", prompt="mine"),
+        user_jobs.put("%00", prompt="mine"),
     ):
         assert (answer.status_code, answer.json()) == (404, {"error": "Cron job not found"})
 

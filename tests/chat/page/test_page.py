@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from accounts.services.users import UserChanges, update_user
 from chat.models import Message, Session
 from tests.factories import make_key, make_user
 
@@ -70,6 +71,17 @@ def test_a_limited_key_of_an_admin_does_not_log_in():
 
     assert answer.status_code == 200
     assert "limited to some capabilities" in answer.content.decode()
+
+
+def test_a_limited_key_is_logged_out_when_its_user_becomes_an_admin():
+    client, user = Client(), make_user(role="user")
+    client.post("/login", {"api_key": make_key(user=user, limited_to=["chat:use"]).secret})
+    assert client.get("/").status_code == 200
+
+    update_user(user_id=user.pk, actor="test", changes=UserChanges(role="admin"))
+
+    assert client.get("/admin/").status_code == 302
+    assert client.get("/").status_code == 302
 
 
 def test_a_role_without_chat_is_told_so():

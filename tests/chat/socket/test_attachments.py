@@ -1,12 +1,14 @@
 """Files that come with messages."""
 
 import base64
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.chat.conftest import AsRole
 from tests.chat.gateway import Gateway, new_key
 from tests.chat.socket.client import END, ask, chat_socket, receive, say, text_of
 from tests.chat.stored_settings import stored_settings
@@ -32,13 +34,19 @@ def files(server: RunningServer) -> Path:
     return server.data_dir / "files"
 
 
+def stored(files: Path, path: str) -> Path:
+    """Where a file lies that its user's runs know by that path."""
+    [found] = files.glob(f"downloads/*/{path.removeprefix('downloads/')}")
+    return found
+
+
 def test_a_file_is_stored_and_the_model_is_told_where(gateway: Gateway, files: Path):
     with chat_socket(gateway.client) as socket:
         frames = ask(socket, "look", attachments=[upload("notes.txt", b"remember")])
 
     (path,) = noted(text_of(frames))
     assert re.fullmatch(r"downloads/\d{8}_\d{6}(_\d+)?_notes\.txt", path)
-    assert (files / path).read_bytes() == b"remember"
+    assert stored(files, path).read_bytes() == b"remember"
 
 
 def test_files_alone_are_a_message_without_title(gateway: Gateway):
@@ -56,11 +64,11 @@ def test_two_files_of_one_name_are_two_files(gateway: Gateway, files: Path):
     with chat_socket(gateway.client) as socket:
         paths = noted(text_of(ask(socket, "look", attachments=both)))
 
-    assert [(files / path).read_bytes() for path in paths] == [b"one", b"two"]
+    assert [stored(files, path).read_bytes() for path in paths] == [b"one", b"two"]
 
 
 @pytest.mark.parametrize(
-    ("name", "stored"),
+    ("name", "kept"),
     [
         ("../../etc/passwd", "____etc_passwd"),
         ("a/b\\c:d", "a_b_c_d"),
@@ -70,13 +78,13 @@ def test_two_files_of_one_name_are_two_files(gateway: Gateway, files: Path):
         ("ü" * 300 + ".txt", "ü" * 98 + ".txt"),
     ],
 )
-def test_a_name_leads_nowhere_else(gateway: Gateway, files: Path, name: str, stored: str):
+def test_a_name_leads_nowhere_else(gateway: Gateway, files: Path, name: str, kept: str):
     with chat_socket(gateway.client) as socket:
         (path,) = noted(text_of(ask(socket, "look", attachments=[upload(name, b"x")])))
 
     assert path.split("/")[0] == "downloads"
-    assert re.sub(r"^downloads/\d{8}_\d{6}(_\d+)?_", "", path) == stored
-    assert (files / path).is_file()
+    assert re.sub(r"^downloads/\d{8}_\d{6}(_\d+)?_", "", path) == kept
+    assert stored(files, path).is_file()
 
 
 def test_a_folder_that_is_a_link_is_not_followed(gateway: Gateway, files: Path, tmp_path: Path):
@@ -110,7 +118,7 @@ def test_what_is_no_base64_is_an_error_and_the_others_are_kept(gateway: Gateway,
 
     (path,) = noted(text_of(frames))
     assert error == {"type": "error", "message": "File 'bad.bin' is not valid base64"}
-    assert (files / path).read_bytes() == b"fine"
+    assert stored(files, path).read_bytes() == b"fine"
 
 
 def test_a_message_of_nothing_but_bad_files_is_none(gateway: Gateway):
@@ -171,7 +179,7 @@ def test_files_of_a_text_that_joins_a_run_are_kept(gateway: Gateway, files: Path
         frames = read_until(socket, END)
 
     (path,) = noted(text_of(frames))
-    assert (files / path).read_bytes() == b"more"
+    assert stored(files, path).read_bytes() == b"more"
 
 
 def test_an_image_is_given_to_the_model_by_its_hash_and_kept_with_the_run(gateway: Gateway):
@@ -188,3 +196,28 @@ def test_an_image_is_given_to_the_model_by_its_hash_and_kept_with_the_run(gatewa
         assert shown["media_type"] == "image/png"
         (kept,) = gateway.get(f"/v1/runs/{run_id}/artifacts")
         assert shown["digest"].startswith(kept["artifact_id"])
+
+
+def test_other_peoples_files_are_not_there(as_role: AsRole):
+    ada, bob = as_role("user"), as_role("operator")
+    with chat_socket(ada.client) as socket:
+        (path,) = noted(text_of(ask(socket, "look", attachments=[upload("a.txt", b"mine")])))
+
+    def seen_by(gateway: Gateway, tool: str, path: str) -> str:
+        arguments = json.dumps({"path": path})
+        reply = gateway.chat(f"!tool {tool} {arguments}\n!turn\n!say done")
+        rows = gateway.get(f"/api/sessions/{reply['session_id']}/messages")
+        shown: str = next(row["content"] for row in rows if row["role"] == "tool_result")
+        return shown
+
+    assert "mine" in seen_by(ada, "read_file", path)
+    assert "a.txt" in seen_by(ada, "list_files", "downloads")
+    for tool, place in (
+        ("read_file", path),
+        ("attach", f"./{path}"),
+        ("list_files", "downloads"),
+        ("list_files", "downloads//"),
+    ):
+        assert "there is no such file" in seen_by(bob, tool, place)
+    folders = seen_by(bob, "list_files", "")
+    assert "a.txt" not in folders

@@ -1,5 +1,6 @@
 """What is said while an answer is on its way."""
 
+from tests.chat.conftest import AsRole
 from tests.chat.gateway import Gateway, new_key
 from tests.chat.socket.client import END, ask, chat_socket, say, send, text_of
 from tests.chat.socket.test_access import wait_for_answer
@@ -147,3 +148,24 @@ def test_an_ended_run_is_not_joined(gateway: Gateway):
 
     assert text_of(first) == "done"
     assert text_of(second) == "You said: next"
+
+
+def test_a_limited_key_does_not_join_a_run_that_may_do_more(as_role: AsRole, server: RunningServer):
+    user, key = as_role("user"), new_key()
+    user_id = user.get("/api/auth/verify")["user"]["id"]
+    path = f"/api/settings/auth/users/{user_id}/api-keys"
+    limited = server.client.post(path, json={"capabilities": ["chat:use"]}).json()["key"]
+
+    with chat_socket(user.client) as full:
+        say(full, BUSY, channel_session_key=key)
+        begun = read_until(full, "text_delta")[0]
+        place = f"&session_id={begun['session_id']}&run_id={begun['run_id']}&after={begun['seq']}"
+        with chat_socket(user.client, query=f"?token={limited}{place}") as other:
+            read_until(other, "stream_start")
+            say(other, "and hurry", channel_session_key=key)
+            joined_in = read_until(other, END)
+            own = read_until(other, END)
+
+    assert text_of(joined_in).endswith("never reached")
+    assert (text_of(own), own[0]["session_id"]) == ("You said: and hurry", begun["session_id"])
+    assert own[0]["run_id"] != begun["run_id"]

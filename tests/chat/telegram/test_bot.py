@@ -209,7 +209,7 @@ def test_files_are_stored_and_named_to_the_model(bot: Bot, chat: int):
     bot.telegram.say("", sender=ada, chat=chat, caption="read this", document=document)
 
     assert "downloads/" in bot.telegram.texts(chat)[0]
-    [stored] = (bot.server.data_dir / "files" / "downloads").glob("*list.txt")
+    [stored] = (bot.server.data_dir / "files" / "downloads").glob("*/*list.txt")
     assert stored.read_bytes() == b"milk"
 
 
