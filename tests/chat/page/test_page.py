@@ -126,6 +126,19 @@ def test_a_transcript_shows_texts_and_tool_calls_with_their_results(owner: Clien
     assert "done" in card[0]
 
 
+def test_what_people_and_models_write_is_text_and_no_markup(owner: Client):
+    harmful = "</script><img src=x onerror=alert(1)>"
+    session = make_session(owner.user.pk, title=harmful)  # type: ignore[attr-defined]
+    say(session, "user", harmful)
+    say(session, "assistant", harmful)
+
+    text = owner.get(f"/chat/{session.pk}").content.decode()
+
+    assert harmful not in text
+    assert "<img src=x" not in text
+    assert text.count("&lt;img src=x") >= 3
+
+
 def test_other_peoples_conversations_are_neither_listed_nor_found(owner: Client):
     theirs = make_session(make_user().pk, title="Something private")
 

@@ -53,6 +53,20 @@ def test_a_page_offers_its_token_as_a_subprotocol(server: RunningServer):
     assert text_of(frames) == "You said: hello"
 
 
+def test_a_token_in_an_address_is_in_no_log(start_server: StartServer):
+    server = start_server(env={"STARPORT_LOG_LEVEL": "DEBUG"})
+    token = server.admin_key
+
+    with chat_socket(server.anonymous, query=f"?token={token}") as socket:
+        assert text_of(ask(socket, "hello")) == "You said: hello"
+    server.anonymous.get(f"/ws?token={token}")
+    server.anonymous.get(f"/api/sessions?token={token}")
+    server.anonymous.get(f"/api/v1/runs/unknown/stream?token={token}")
+
+    assert token
+    assert token not in server.errors()
+
+
 def test_pages_of_other_sites_are_turned_away(server: RunningServer):
     query = f"?token={server.admin_key}"
 
