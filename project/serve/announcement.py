@@ -27,6 +27,7 @@ class Announcement:
         others = len(self.models) - 1
         more = f" (and {others} more)" if others else ""
         return [
+            ("Chat", f"{self.url}/"),
             ("API", f"{self.url}/api/v1/runs"),
             *([("Inspector", f"{self.url}/inspect/")] if self.has_inspector else []),
             ("Admin", f"{self.url}/admin/"),
