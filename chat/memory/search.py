@@ -18,8 +18,6 @@ from chat.models import MemoryChunk
 
 MAX_LIMIT = 100
 QUERY_CHARS = 10_000  # more is cut off
-#: How often a search is done over that somebody's writing got in the way of.
-TRIES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,49 +40,40 @@ def search(owner: str, query: str, limit: int) -> list[Hit]:
     if not query.strip():
         return []
     wanted = embedding.embed_query(query)  # asks a model: not while a snapshot is held
-    for _ in range(TRIES - 1):
-        with _snapshot():
-            hits = _found(owner, query, wanted, limit)
-        if hits is not None:
-            return hits
-    return _found(owner, query, wanted, limit, is_patient=False) or []
+    with _snapshot():
+        return _found(owner, query, wanted, limit)
 
 
 @contextmanager
 def _snapshot() -> Iterator[None]:
-    """One state of the database for all that is read, where reading takes no lock for it."""
-    if connection.vendor != "postgresql" or connection.in_atomic_block:
+    """One state of the database for all that is read: a document that is indexed anew meanwhile
+    has other chunks. Within somebody's transaction, theirs has to do."""
+    if connection.in_atomic_block:
         yield
         return
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        yield
+    if connection.vendor == "postgresql":
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN DEFERRED")  # `atomic()` would take the one lock of writers
+        try:
+            yield
+        finally:
+            cursor.execute("ROLLBACK")
 
 
-def _found(
-    owner: str,
-    query: str,
-    wanted: embedding.Embedded | None,
-    limit: int,
-    *,
-    is_patient: bool = True,
-) -> list[Hit] | None:
-    """The hits; `None` when chunks went while they were looked up: their document was written, or
-    indexed anew, and its new chunks were not there yet when the words were looked for."""
+def _found(owner: str, query: str, wanted: embedding.Embedded | None, limit: int) -> list[Hit]:
     owners = (SHARED, owner)
     scores = dict(best_chunks(owners, parse(query), limit=wanted_candidates(limit)))
     if wanted is None:
-        aged = _aged(scores)
-        hits = _read(aged[:limit])
-        is_whole = len(aged) == len(scores) and len(hits) == min(limit, len(aged))
-        return hits if is_whole or not is_patient else None
+        return _read(_aged(scores)[:limit])
     near = vectors.nearest(owners, wanted.model, wanted.vector, limit=wanted_candidates(limit))
     scores = fuse([list(scores), near])
     best = sorted(scores, key=lambda pk: (scores[pk], pk))[: 3 * limit]
     order = _aged({pk: scores[pk] for pk in best})[: 2 * limit]
-    chosen = _diverse(order, wanted, limit)
-    hits = _read(chosen)
-    return hits if len(hits) == len(chosen) or not is_patient else None
+    return _read(_diverse(order, wanted, limit))
 
 
 def _aged(scores: Mapping[int, float]) -> list[int]:

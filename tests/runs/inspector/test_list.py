@@ -217,7 +217,8 @@ def test_a_page_walks_an_index_and_sorts_nothing(get, status):
     with CaptureQueriesContext(connection) as captured:
         get(f"/inspect/?status={status}&older={cursor}")
 
-    walks = [entry["sql"] for entry in captured if "ORDER BY" in entry["sql"]]
+    asked = [entry["sql"] for entry in captured if "runs_run" in entry["sql"]]
+    walks = [sql for sql in asked if "ORDER BY" in sql]
     assert walks
     with connection.cursor() as database:
         for sql in walks:
