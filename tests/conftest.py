@@ -249,22 +249,7 @@ _NEEDS_A_DATABASE = (
 # they read what is the same whoever executed it.
 _WITHOUT_WORKERS = (
     "accounts/",
-    "chat/costs/test_admin",
-    "chat/costs/test_periods",
-    "chat/cron/test_admin",
-    "chat/cron/test_firing",
-    "chat/cron/test_heartbeat",
-    "chat/cron/test_overlap",
-    "chat/memory/test_admin",
-    "chat/memory/test_command",
-    "chat/memory/test_meaning",
-    "chat/memory/test_review",
-    "chat/memory/test_search",
-    "chat/memory/test_tools",
-    "chat/settings/",
-    "chat/test_leases",
-    "chat/test_lookups",
-    "chat/users/",
+    "chat/",
     "project/",
     "runs/api/test_list_runs",
     "runs/api/test_visibility",
@@ -282,7 +267,19 @@ _WITHOUT_WORKERS = (
     "runs/triggers/test_admin",
     "runs/triggers/test_file",
 )
-_NEEDS_REDIS_OR_WORKERS = ("test_doctor", "test_processes", "test_rate_limits", "test_serve")
+_NEEDS_REDIS_OR_WORKERS = (
+    "chat/openai_api/test_streaming",
+    "chat/socket/test_frames",
+    "chat/socket/test_notifications",
+    "chat/test_chat",
+    "chat/test_settings_in_processes",
+    "test_doctor",
+    "test_processes",
+    "test_rate_limits",
+    "test_serve",
+    "test_service",
+    "test_spending_limits",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -73,7 +73,7 @@ def payer(server: RunningServer) -> Iterator[NewPayer]:
         yield enter
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pages(_shared_server: RunningServer) -> Iterator[AdminPages]:
     with AdminPages(_shared_server) as pages:
         yield pages

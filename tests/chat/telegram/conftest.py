@@ -42,7 +42,7 @@ class Bot:
         return answer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
     telegram = BotApiServer()
     with _server_factory(tmp_path_factory) as start:
