@@ -32,9 +32,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than cores, since many tests wait; few on PostgreSQL, which runs out of connections.
 
-    With Celery a process has up to three servers at a time, and those up to two workers each.
+    With Celery a process has up to three servers at a time, and those up to two workers each: two
+    such processes have more connections than the hundred that PostgreSQL allows by default.
     """
     cores = os.cpu_count() or 1
+    if os.environ.get("STARPORT_EXECUTOR") == "celery":
+        return 1
     return min(cores, 3) if os.environ.get("DATABASE_URL") else cores + 1
 
 

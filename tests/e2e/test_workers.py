@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import StartServer
-from tests.e2e.driving import WITH_FAULT_TOOLS, Driver, steering, until
+from tests.e2e.driving import WITH_FAULT_TOOLS, Driver, until
 from tests.e2e.snapshots import changed, query, read_events
 from tests.e2e.streams import frames
 from tests.server import Process
@@ -103,9 +103,10 @@ def test_waiting_runs_hold_no_worker_and_go_on_when_answered(driver: Driver):
     for run_id in waiting:
         driver.until_event(run_id, "InputRequested")
 
-    with steering(driver.server) as steer:
-        for run_id in waiting:
-            assert steer("respond", run_id, response="yes", actor="olga") == {"status": "pending"}
+    for run_id in waiting:
+        path = f"/v1/runs/{run_id}/respond"
+        answer = driver.server.client.post(path, json={"response": {"answer": "yes"}})
+        assert answer.status_code == 200, answer.text
 
     assert {driver.until_ended(run_id)["final_text"] for run_id in waiting} == {"thank you"}
 
