@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from chat.models import Exchange, UsageRow
 from runs.event_types import KIND_NUMBERS
+from runs.log.codec import CodecError
 from runs.log.events import StoredEvent
 from runs.log.read import read_kinds
 from runs.models import Run
@@ -86,7 +87,12 @@ def rows_of(runs: Sequence[Run]) -> list[UsageRow]:
 def _tally(events: Iterable[StoredEvent]) -> defaultdict[str, _Tally]:
     tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
     for event in events:
-        tallies[event.run_id].add(event)
+        try:
+            tallies[event.run_id].add(event)
+        except (CodecError, AttributeError, KeyError, TypeError):
+            # A damaged log is for `runs validate` to report; one must not stop all accounts, and
+            # the totals are on the run's row.
+            continue
     return tallies
 
 

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from chat.costs import recording
 from chat.models import UsageRow
+from runs.models import Event
 from tests.chat.callers import Caller
 from tests.chat.costs.conftest import CALL, NewPayer
+from tests.runs.inspector.logs import write_run
 
 COSTS = "/api/settings/costs"
 NOTHING = {
@@ -109,3 +112,14 @@ def test_a_run_is_in_the_report_with_its_tools_however_it_was_started(payer: New
     assert calculate["invocations"] >= 2 and calculate["errors"] >= 1
     assert {"chat", "api"} <= {entry["source"] for entry in report["by_source"]}
     assert any(entry["date"] == datetime.now(UTC).date().isoformat() for entry in report["by_day"])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("damage", [b"", b"\xff", b"\xa0", b"\x80"])
+def test_a_damaged_log_does_not_keep_other_runs_out_of_the_accounts(damage: bytes):
+    damaged, sound = write_run(), write_run()
+    Event.objects.filter(run=damaged, seq__gt=1).update(payload=damage)
+
+    recording.sweep()
+
+    assert set(UsageRow.objects.values_list("run_id", flat=True)) >= {damaged.pk, sound.pk}

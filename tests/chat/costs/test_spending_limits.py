@@ -117,12 +117,11 @@ def test_runs_that_a_run_starts_are_paid_by_its_key(payer: NewPayer, server: Run
     ada = payer(key_limit=1)
     child = f'!tool start_run {{"goal": "{DOLLAR}"}}\n!turn\n!say Started.'
 
-    parent = ada.daemon.run_to_end(child)
+    ada.daemon.run_to_end(child)  # or to the limit: its child may have reached that by then
 
     ada.until_recorded(2)
     refused = ada.daemon.client.post("/api/v1/runs", json={"goal": "more"})
     assert refused.status_code == 429
-    assert ada.daemon.detail(parent)["status"] == "completed"
 
 
 def test_who_has_no_limit_goes_on(payer: NewPayer, limit: Limit):
