@@ -1,6 +1,6 @@
 """Django's middleware for people who are logged in, which calls of the APIs go past.
 
-Programs bring a key with each request. Sessions, CSRF tokens, users and messages took a tenth of
+Programs bring a key with each request. Sessions, users and messages took a tenth of
 what such a request costs, and nobody behind them asked. Who brings cookies gets all of it on every
 path: a login may call the APIs, too.
 """
@@ -11,7 +11,6 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
-from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
 # Below these, `accounts.authentication` decides who calls, and guards what a login does there.
@@ -29,10 +28,6 @@ class _ForLogins(MiddlewareMixin):
 
 class Sessions(_ForLogins, SessionMiddleware):
     pass
-
-
-class Csrf(_ForLogins, CsrfViewMiddleware):
-    """Its check of the view stands everywhere: without a cookie it refuses what is not exempt."""
 
 
 class Users(_ForLogins, AuthenticationMiddleware):

@@ -158,7 +158,7 @@ MIDDLEWARE = [
     "project.middleware.ErrorBodies",
     "project.logins.Sessions",
     "django.middleware.common.CommonMiddleware",
-    "project.logins.Csrf",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "project.logins.Users",
     "accounts.key_sessions.KeySessions",
     "project.logins.Messages",
