@@ -9,6 +9,7 @@ from daphne.http_protocol import WebRequest
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 
 from project.serve.listening import BACKLOG
+from project.serve.message_limits import LEAVE_SECONDS
 from project.serve.servers import (
     LAST_REQUESTS_SECONDS,
     SOCKET_MESSAGE_BYTES,
@@ -32,6 +33,8 @@ class _Socket(WebSocketProtocol):  # type: ignore[misc]
         if self._last_words:
             self.sendMessage(self._last_words.encode(), False)
             self.failByDrop = False  # the client is told, not cut off
+            # One who still sends would lose what it has not read if the connection went away.
+            self.closeHandshakeTimeout = LEAVE_SECONDS
         super()._max_message_size_exceeded(*sizes_and_reason)
 
     def handle_reply(self, message: dict[str, Any]) -> None:
