@@ -2,7 +2,9 @@
 
 import logging
 import time
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 
 from django.db import close_old_connections, transaction
 from django.dispatch import receiver
@@ -10,6 +12,7 @@ from django.dispatch import receiver
 from chat.costs import recording
 from chat.cron import lifecycle, settling
 from chat.cron.clock import clock
+from chat.models import Exchange
 from chat.services import turns
 from chat.signals import document_written, settings_changed
 from runs.signals import run_finished
@@ -18,13 +21,16 @@ logger = logging.getLogger(__name__)
 
 # One thread: what it does takes turns for the database's write lock in any case.
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="chat-news")
+_ended: SimpleQueue[str] = SimpleQueue()
+MOST_AT_ONCE = 500  # runs in one query
 
 
 @receiver(run_finished, dispatch_uid="chat.run_has_ended")
 def run_has_ended(run_id: str, **_: object) -> None:
     """Best effort: what gets lost here, the sweeps (`chat.services.turns.sweep`,
     `chat.costs.recording.sweep`), the tick of cron jobs and the next start make good."""
-    _thread.submit(_told, run_id)
+    _ended.put(run_id)
+    _thread.submit(_tell_of_ended)
     recording.run_has_ended()
 
 
@@ -41,8 +47,34 @@ def heartbeat_follows(name: str, **_: object) -> None:
         transaction.on_commit(clock.wake)
 
 
-def _told(run_id: str) -> None:
+def _tell_of_ended() -> None:
+    """Most runs are nobody's message. One query finds those that are among all that just ended:
+    asked for each alone, it took a quarter of the time of a burst of runs."""
+    run_ids = _taken()
+    if not run_ids:
+        return  # an earlier call had them
     close_old_connections()
+    try:
+        answers = Exchange.objects.filter(run_id__in=run_ids).values_list("run_id", flat=True)
+        ours = list(answers.distinct())
+    except Exception:
+        logger.exception("runs that ended could not be looked up", extra={"runs": len(run_ids)})
+        return
+    for run_id in ours:
+        _told(run_id)
+
+
+def _taken() -> Collection[str]:
+    run_ids: set[str] = set()
+    try:
+        while len(run_ids) < MOST_AT_ONCE:
+            run_ids.add(_ended.get_nowait())
+    except Empty:
+        pass
+    return run_ids
+
+
+def _told(run_id: str) -> None:
     try:
         turns.run_has_changed(run_id)
         settling.run_has_ended(run_id, int(time.time()))
