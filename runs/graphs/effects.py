@@ -1,6 +1,7 @@
 """What in a graph has an effect that stays: looked for behind the branches of a race.
 
-Of `any` and `race` only one branch wins, and what the others wrote until then cannot be taken back.
+Of `any` and `race` one branch wins, of a quorum some, and what the others wrote until then cannot
+be taken back.
 At the door everything that is known is followed: the tools of agents, the inner node of a map, the
 nodes of a subgraph. What is known later only (a tool of an MCP server, another version of the
 subgraph) is refused when such a branch comes to it.

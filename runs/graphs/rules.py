@@ -36,12 +36,18 @@ class Parallel(Strict):
     targets: tuple[str, ...] = Field(min_length=1)
     join: str = ""
     strategy: str = Field("all", pattern=r"^(all|any|race|quorum:[1-9][0-9]{0,3})$")
-    allow_effects: bool = False  # any and race may leave writes of losers behind
+    allow_effects: bool = False  # where some branches lose, their writes may stay behind
+
+    @property
+    def has_losers(self) -> bool:
+        """Whether it is decided before every branch is through, and the rest is cancelled."""
+        name, _, needed = self.strategy.partition(":")
+        return name in ("any", "race") or (name == "quorum" and int(needed) < len(self.targets))
 
     @property
     def forbids_effects(self) -> bool:
-        """Whether no branch may leave anything behind: one wins, what others did would stay."""
-        return self.strategy in ("any", "race") and not self.allow_effects
+        """Whether no branch may leave anything behind: what losers did would stay."""
+        return self.has_losers and not self.allow_effects
 
 
 class Retry(Strict):

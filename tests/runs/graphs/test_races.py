@@ -61,7 +61,7 @@ def _inner_graphs(db: None) -> None:
     put(graph("pure", CALCULATE, map_of(CALCULATE)))
 
 
-@pytest.mark.parametrize("strategy", ["any", "race"])
+@pytest.mark.parametrize("strategy", ["any", "race", "quorum:1"])
 @pytest.mark.parametrize(
     ("branch", "effect"),
     [
@@ -99,13 +99,14 @@ def test_a_block_of_the_document_is_looked_at_like_a_rule():
     "document",
     [
         racing(subgraph("writing"), "all"),
+        racing(subgraph("writing"), "quorum:2"),
         racing(subgraph("writing"), "race", allow_effects=True),
         racing(subgraph("pure"), "race"),
         racing(agent("calculate"), "race"),
         racing(subgraph("not-yet-there"), "race"),
         racing(subgraph("racing-too"), "race"),
     ],
-    ids=["all", "allowed", "pure", "pure agent", "unknown", "in circles"],
+    ids=["all", "a quorum of all", "allowed", "pure", "pure agent", "unknown", "in circles"],
 )
 def test_what_leaves_nothing_behind_or_may_is_taken(document):
     put(graph("racing-too", subgraph("racing"), {"id": "end", "kind": "echo"}))
