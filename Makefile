@@ -17,6 +17,9 @@ TEST_REDIS_URL ?= redis://127.0.0.1:6379/0
 # No test pulls the plug of PostgreSQL itself, so none needs to wait for its disk at each commit.
 ON_POSTGRES := PGOPTIONS="-c synchronous_commit=off" DATABASE_URL="$(TEST_DATABASE_URL)"
 
+# What Celery workers execute on PostgreSQL anyway; empty, it runs embedded on PostgreSQL as well.
+LEFT_TO_CELERY ?= and not with_workers
+
 FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
@@ -53,7 +56,7 @@ test: install $(VENV)/.dev  ## run the tests on SQLite (PYTEST_ARGS="-k name" fo
 
 test-services: install $(VENV)/.dev  ## the same tests on PostgreSQL, then on PostgreSQL + Redis + Celery
 	$(ON_POSTGRES) STARPORT_EXECUTOR=embedded REDIS_URL= \
-		$(PYTEST) -m "not browser and not anywhere" $(PYTEST_ARGS)
+		$(PYTEST) -m "not browser and not anywhere $(LEFT_TO_CELERY)" $(PYTEST_ARGS)
 	$(ON_POSTGRES) STARPORT_EXECUTOR=celery REDIS_URL="$(TEST_REDIS_URL)" \
 		$(PYTEST) -m "not browser and not anywhere and not without_workers" $(PYTEST_ARGS)
 

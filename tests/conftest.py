@@ -267,8 +267,14 @@ _WITHOUT_WORKERS = (
     "runs/graph_pages/",
     "runs/inspector/",
     "runs/log/",
+    "runs/api/test_events_page",
+    "runs/api/test_start_run",
+    "runs/graph_api/test_artifacts",
+    "runs/graph_api/test_start_run",
     "runs/triggers/test_admin",
+    "runs/triggers/test_api",
     "runs/triggers/test_file",
+    "runs/triggers/test_webhooks",
 )
 _NEEDS_REDIS_OR_WORKERS = (
     "chat/openai_api/test_streaming",
@@ -283,10 +289,23 @@ _NEEDS_REDIS_OR_WORKERS = (
     "test_service",
     "test_spending_limits",
 )
+# Under Celery a server talks to PostgreSQL through the same code as without. What is different when
+# the engine and the watchers are in its own process, these ask there as well.
+_EMBEDDED_TOO = (
+    "accounts/test_rate_limits",
+    "e2e/",
+    "project/test_serve",
+    "runs/api/test_cancel",
+    "runs/api/test_stream",
+    "runs/cli/test_processes",
+    "runs/graph_api/test_socket_frames",
+    "runs/graph_api/test_socket_resume",
+    "runs/tails/",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of pure code run once, in `make test`, and those without workers not under Celery."""
+    """Which tests run again on the services: each on PostgreSQL, where it says the most."""
     here = Path(__file__).parent
     for item in items:
         place = str(item.path.relative_to(here))
@@ -297,3 +316,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             name in place for name in _NEEDS_REDIS_OR_WORKERS
         ):
             item.add_marker(pytest.mark.without_workers)
+        elif not place.startswith(_EMBEDDED_TOO):
+            item.add_marker(pytest.mark.with_workers)
