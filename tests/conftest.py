@@ -210,6 +210,7 @@ _ANYWHERE = (
     "chat/page/",
     "chat/settings/test_admin",
     "chat/settings/test_groups",
+    "chat/socket/test_message_limits",
     "chat/telegram/test_formatting",
     "chat/test_frame_check",
     "e2e/test_graph_kill",
@@ -293,7 +294,8 @@ _NEEDS_REDIS_OR_WORKERS = (
 # the engine and the watchers are in its own process, these ask there as well.
 _EMBEDDED_TOO = (
     "accounts/test_rate_limits",
-    "e2e/",
+    "e2e/test_stopping",
+    "e2e/test_workers",
     "project/test_serve",
     "runs/api/test_cancel",
     "runs/api/test_stream",

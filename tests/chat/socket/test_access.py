@@ -1,9 +1,7 @@
 """Who gets in, and why and how a socket is closed."""
 
-import json
 import signal
 import time
-from contextlib import suppress
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -26,12 +24,6 @@ from tests.runs.api.daemon import as_holder_of
 from tests.runs.graph_api.sockets import PATIENCE_SECONDS, read_all
 from tests.runs.graph_api.test_socket_closing import narrow_connection
 from tests.server import RunningServer
-
-MIB = 1024 * 1024
-TOO_LARGE = (
-    "The message was too large to process."
-    " Try removing some attachments or uploading smaller files."
-)
 
 
 def test_who_brings_no_token_is_told_so_before_the_upgrade(server: RunningServer):
@@ -104,37 +96,6 @@ def test_a_revoked_key_closes_its_sockets(server: RunningServer, users: Users):
 
     assert revoked.returncode == 0
     assert code == 4401
-
-
-def test_a_message_that_is_too_large_is_told_so_before_the_close(gateway: Gateway):
-    with chat_socket(gateway.client) as socket:
-        # In pieces: the client goes on sending when the server has had enough.
-        with suppress(ConnectionClosed):
-            socket.send("x" * MIB for _ in range(60))
-        frames, (code, _) = read_all(socket)
-
-    assert frames == [{"type": "error", "message": TOO_LARGE}]
-    assert code == 1009
-
-
-def test_daphne_says_so_too(start_server: StartServer):
-    server = start_server(flags=["--server", "daphne"], workers=0)
-
-    with chat_socket(server.client) as socket:
-        with suppress(ConnectionClosed):
-            socket.send("x" * (41 * MIB))
-        frames, (code, _) = read_all(socket)
-
-    assert frames == [{"type": "error", "message": TOO_LARGE}]
-    assert code == 1009
-
-
-def test_twice_the_largest_file_is_a_message_that_gets_through(gateway: Gateway):
-    with chat_socket(gateway.client) as socket:
-        socket.send(json.dumps({"type": "nothing", "padding": "x" * (39 * MIB)}))
-        frame = receive(socket)
-
-    assert frame["message"].startswith("Invalid message format: ")
 
 
 def test_binary_frames_are_not_taken(gateway: Gateway):
