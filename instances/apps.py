@@ -3,3 +3,4 @@ from django.apps import AppConfig
 
 class InstancesConfig(AppConfig):
     name = "instances"
+    verbose_name = "Instances"

@@ -443,6 +443,19 @@ STARPORT_LOG_LEVEL = env_choice("STARPORT_LOG_LEVEL", ("DEBUG", "INFO", "WARNING
 LOGGING = log_output.logging_config(style=STARPORT_LOG_FORMAT, level=STARPORT_LOG_LEVEL)
 log_output.configure_structlog()
 
+# Who runs instances: a backend by its URL, or `local`, as child processes of this machine. Neither:
+# the feature is off.
+STARPORT_INSTANCE_BACKEND_URL = env_str("STARPOD_INSTANCE_BACKEND_URL").rstrip("/")
+STARPORT_INSTANCE_BACKEND = env_choice("STARPORT_INSTANCE_BACKEND", ("", "local"), "")
+# What the backend is shown as `Authorization: Bearer`. The key of a model provider is sent only
+# when nothing else is set, because that is how clients of old configured it.
+STARPORT_INSTANCE_API_KEY = env_secret("STARPOD_INSTANCE_API_KEY") or env_secret(
+    "ANTHROPIC_API_KEY"
+)
+# Seconds between two looks at all instances, and how old a heartbeat may be.
+STARPORT_INSTANCE_POLL_SECONDS = env_int("STARPORT_INSTANCE_POLL_SECONDS", 30, minimum=1)
+STARPORT_INSTANCE_HEARTBEAT_TIMEOUT = env_int("STARPORT_INSTANCE_HEARTBEAT_TIMEOUT", 90, minimum=1)
+
 # Models: `provider:model`, the first is the default. Empty: found from the keys below, Ollama, the
 # built-in ones.
 MODEL_NAMES = env_list("STARPORT_MODELS")

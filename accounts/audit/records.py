@@ -28,6 +28,8 @@ KINDS = (
     "event_redacted",
     "graph_registered",
     "graph_retired",
+    "instance_command",
+    "instance_status_changed",
     "lifecycle_cancel",
     "lifecycle_pause",
     "memory_document_deleted",

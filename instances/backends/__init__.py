@@ -1,0 +1,32 @@
+"""Which backend runs the instances: a remote one by its URL, or this machine itself."""
+
+from django.conf import settings
+
+from instances.backends.base import Backend
+from instances.errors import NotConfigured
+
+__all__ = ["Backend", "is_configured", "open_backend"]
+
+
+def is_configured() -> bool:
+    return bool(settings.STARPORT_INSTANCE_BACKEND_URL) or (
+        settings.STARPORT_INSTANCE_BACKEND == "local"
+    )
+
+
+def open_backend() -> Backend:
+    """The configured backend; whoever opens it closes it (`aclose`), on the same event loop.
+
+    Raises `NotConfigured`.
+    """
+    if settings.STARPORT_INSTANCE_BACKEND_URL:
+        from instances.backends.http import HttpBackend
+
+        return HttpBackend(
+            settings.STARPORT_INSTANCE_BACKEND_URL, settings.STARPORT_INSTANCE_API_KEY
+        )
+    if settings.STARPORT_INSTANCE_BACKEND == "local":
+        from instances.backends.local import LocalBackend
+
+        return LocalBackend(settings.DATA_DIR / "instances")
+    raise NotConfigured

@@ -1,0 +1,53 @@
+"""What a backend of instances can do. One small protocol, whoever runs the instances."""
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from instances.objects import Health, LogEntry, Report, SshAccess
+
+
+class Backend(Protocol):
+    """Everything is asynchronous, since a backend may take half a minute to answer.
+
+    An id that is passed in has the form of one (`instances.objects.is_instance_id`). Every method
+    raises `instances.errors` and nothing else for what can go wrong outside this program; their
+    messages are short and repeat no credential.
+    """
+
+    #: A word for logs, metrics and pages: `http` or `local`.
+    kind: str
+
+    async def list_instances(self) -> list[Report]:
+        """In the backend's order."""
+        ...
+
+    async def create(self, *, name: str | None, region: str | None) -> Report: ...
+
+    async def get(self, instance_id: str) -> Report: ...
+
+    async def kill(self, instance_id: str) -> None:
+        """End it for good."""
+        ...
+
+    async def pause(self, instance_id: str) -> None:
+        """Suspend it. Its data stay."""
+        ...
+
+    async def restart(self, instance_id: str) -> None:
+        """Continue a paused one, or end a running one and begin it anew."""
+        ...
+
+    async def health(self, instance_id: str) -> Health: ...
+
+    def logs(
+        self, instance_id: str, *, tail: int, follow: bool = False
+    ) -> AsyncGenerator[LogEntry, None]:
+        """The last `tail` entries, oldest first; with `follow`, then those that come.
+
+        It may raise after it began. Close the iterator when you leave it early.
+        """
+        ...
+
+    async def ssh_access(self, instance_id: str) -> SshAccess: ...
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,136 @@
+"""What can be done with instances, whoever asks: the routes, the admin, the command line.
+
+Each asks the backend, remembers what it said, and puts what was changed on record. Whether the
+caller may do it is decided before it comes here.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, TypeVar
+
+from accounts import audit
+from instances.backends import Backend, open_backend
+from instances.errors import InstanceNotFound, InstancesError
+from instances.objects import Health, LogEntry, Report, SshAccess, Status, is_instance_id
+from instances.services import recording
+from project.lib.pool import in_database_thread
+
+ResultT = TypeVar("ResultT")
+
+
+async def list_instances() -> list[Report]:
+    async with _backend() as backend:
+        reports = await backend.list_instances()
+        await in_database_thread(recording.remember_list, backend.kind, reports)
+    return reports
+
+
+async def create_instance(*, name: str | None, region: str | None, actor: str) -> Report:
+    async with _backend() as backend, _on_record("create", actor) as facts:
+        report = await backend.create(name=name, region=region)
+        facts["instance_id"] = report.id
+        await in_database_thread(recording.remember, backend.kind, report, actor=actor)
+    return report
+
+
+async def get_instance(instance_id: str) -> Report:
+    async with _backend() as backend:
+        report = await _of(instance_id, backend.get)
+        await in_database_thread(recording.remember, backend.kind, report)
+    return report
+
+
+async def kill_instance(instance_id: str, *, actor: str) -> None:
+    async with _backend() as backend, _on_record("kill", actor, instance_id):
+        await _of(instance_id, backend.kill)
+        await _now(instance_id, Status.STOPPED, actor)
+
+
+async def pause_instance(instance_id: str, *, actor: str) -> None:
+    async with _backend() as backend, _on_record("pause", actor, instance_id):
+        await _of(instance_id, backend.pause)
+        await _now(instance_id, Status.PAUSED, actor)
+
+
+async def restart_instance(instance_id: str, *, actor: str) -> None:
+    async with _backend() as backend, _on_record("restart", actor, instance_id):
+        await _of(instance_id, backend.restart)
+        await _now(instance_id, Status.RUNNING, actor)
+
+
+async def instance_health(instance_id: str) -> Health:
+    async with _backend() as backend:
+        health = await _of(instance_id, backend.health)
+        await in_database_thread(recording.remember_health, instance_id, health)
+    return health
+
+
+async def instance_logs(
+    instance_id: str, *, tail: int, follow: bool = False
+) -> AsyncGenerator[LogEntry, None]:
+    """The last `tail` entries, oldest first; then with `follow` those that come.
+
+    What refuses the request is raised before the first entry. Close it when you leave early.
+    """
+    _check(instance_id)
+    async with (
+        _backend() as backend,
+        aclosing(backend.logs(instance_id, tail=tail, follow=follow)) as entries,
+    ):
+        async for entry in entries:
+            yield entry
+
+
+async def ssh_access(instance_id: str, *, actor: str) -> SshAccess:
+    """On record like a change: whoever has it can do anything there."""
+    async with _backend() as backend, _on_record("ssh", actor, instance_id):
+        return await _of(instance_id, backend.ssh_access)
+
+
+@asynccontextmanager
+async def _backend() -> AsyncIterator[Backend]:
+    backend = open_backend()
+    try:
+        yield backend
+    finally:
+        await backend.aclose()
+
+
+async def _of(instance_id: str, ask: Callable[[str], Coroutine[Any, Any, ResultT]]) -> ResultT:
+    """Ask about one instance; that the backend has none is remembered."""
+    _check(instance_id)
+    try:
+        return await ask(instance_id)
+    except InstanceNotFound:
+        await in_database_thread(recording.remember_missing, instance_id)
+        raise
+
+
+def _check(instance_id: str) -> None:
+    if not is_instance_id(instance_id):
+        raise InstanceNotFound("no such instance")
+
+
+async def _now(instance_id: str, status: Status, actor: str) -> None:
+    await in_database_thread(recording.remember_command, instance_id, status, actor=actor)
+
+
+@asynccontextmanager
+async def _on_record(
+    operation: str, actor: str, instance_id: str = ""
+) -> AsyncIterator[dict[str, Any]]:
+    """Put on record what came of a command. The block adds what it learns to the facts."""
+    facts: dict[str, Any] = {"operation": operation, "instance_id": instance_id[:128]}
+    outcome = "interrupted"
+    try:
+        yield facts
+        outcome = "done"
+    except InstancesError as error:
+        outcome = type(error).__name__
+        raise
+    finally:
+        await in_database_thread(_record, actor, {**facts, "outcome": outcome})
+
+
+def _record(actor: str, facts: dict[str, Any]) -> None:
+    audit.record("instance_command", actor=actor, pack_id=audit.RUNTIME, durable=True, **facts)
