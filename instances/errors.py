@@ -13,7 +13,7 @@ class NotConfigured(InstancesError):
     """Neither a backend's URL nor the local backend is configured."""
 
     def __init__(self) -> None:
-        super().__init__("Instance backend not configured")
+        super().__init__("Instance backend not configured (set STARPOD_INSTANCE_BACKEND_URL)")
 
 
 class InstanceNotFound(InstancesError):

@@ -7,6 +7,9 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from instances.backends.http.address import read_address
+from instances.errors import BackendFailed
+
 
 @register()
 def check_executor(**_kwargs: Any) -> list[CheckMessage]:
@@ -83,6 +86,36 @@ def check_redaction(**_kwargs: Any) -> list[CheckMessage]:
         for pattern in settings.STARPORT_REDACT
         if (complaint := _complaint_about(pattern))
     ]
+
+
+@register()
+def check_instances(**_kwargs: Any) -> list[CheckMessage]:
+    url, key = settings.STARPORT_INSTANCE_BACKEND_URL, settings.STARPORT_INSTANCE_API_KEY
+    if not url:
+        return []
+    problems: list[CheckMessage] = []
+    if settings.STARPORT_INSTANCE_BACKEND:
+        problems.append(
+            Warning(
+                "Two backends of instances are configured; the one with a URL is used.",
+                hint="Unset STARPOD_INSTANCE_BACKEND_URL or STARPORT_INSTANCE_BACKEND.",
+                id="starport.W002",
+            )
+        )
+    try:
+        address = read_address(url, key)
+    except BackendFailed as error:
+        hint = "Correct STARPOD_INSTANCE_BACKEND_URL or STARPOD_INSTANCE_API_KEY."
+        return [*problems, Error(f"Instances: {error}.", hint=hint, id="starport.E006")]
+    if address.is_in_the_clear:
+        problems.append(
+            Warning(
+                "The credential of the instance backend is sent unencrypted.",
+                hint="Use an https:// address in STARPOD_INSTANCE_BACKEND_URL.",
+                id="starport.W003",
+            )
+        )
+    return problems
 
 
 def _complaint_about(pattern: str) -> str:

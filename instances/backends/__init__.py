@@ -17,13 +17,15 @@ def is_configured() -> bool:
 def open_backend() -> Backend:
     """The configured backend; whoever opens it closes it (`aclose`), on the same event loop.
 
-    Raises `NotConfigured`.
+    Raises `NotConfigured`, and `BackendFailed` for a URL or key that cannot be used.
     """
     if settings.STARPORT_INSTANCE_BACKEND_URL:
         from instances.backends.http import HttpBackend
 
         return HttpBackend(
-            settings.STARPORT_INSTANCE_BACKEND_URL, settings.STARPORT_INSTANCE_API_KEY
+            settings.STARPORT_INSTANCE_BACKEND_URL,
+            settings.STARPORT_INSTANCE_API_KEY,
+            read_seconds=settings.STARPORT_INSTANCE_TIMEOUT,
         )
     if settings.STARPORT_INSTANCE_BACKEND == "local":
         from instances.backends.local import LocalBackend

@@ -1,19 +1,28 @@
 """A fake backend, and a server that is configured with it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
-from pytest_django.fixtures import SettingsWrapper
 
 from tests.conftest import _server_factory
 from tests.instances.fake_backend import FakeBackend
 from tests.server import RunningServer
 
 KEY = "key-of-the-backend"
-#: What the server of `fleet` is started with, beside the address: nobody polls on its own.
-QUIET = {"STARPOD_INSTANCE_API_KEY": KEY, "STARPORT_INSTANCE_POLL_SECONDS": "86400"}
+#: What the server of `fleet` is started with, beside the address: it is impatient, and asks
+#: the backend nothing of its own accord.
+QUIET = {
+    "STARPOD_INSTANCE_API_KEY": KEY,
+    "STARPORT_INSTANCE_POLL_SECONDS": "86400",
+    "STARPORT_INSTANCE_TIMEOUT": "1",
+    "STARPORT_STREAM_HEARTBEAT_SECONDS": "1",
+    "STARPORT_DRAIN_SECONDS": "0",
+    "STARPORT_AUDIT_FLUSH_MS": "0",
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,25 @@ class Fleet:
         """The administrator's."""
         return self.server.client
 
+    def facts(self, kind: str, **wanted: Any) -> list[dict[str, Any]]:
+        """Facts of that kind in the audit trail, the newest first."""
+        answer = self.client.get("/v1/audit", params={"kind": kind, "limit": 500})
+        assert answer.status_code == 200, answer.text
+        facts = [record["fact"] for record in answer.json()["items"]]
+        return [fact for fact in facts if wanted.items() <= fact.items()]
+
+    @contextmanager
+    def as_role(self, role: str) -> Iterator[httpx.Client]:
+        """A new user of a role."""
+        made = self.client.post("/api/settings/auth/users", json={"role": role})
+        assert made.status_code == 201, made.text
+        keys = f"/api/settings/auth/users/{made.json()['id']}/api-keys"
+        issued = self.client.post(keys, json={})
+        assert issued.status_code == 201, issued.text
+        headers = {"X-API-Key": issued.json()["key"]}
+        with httpx.Client(base_url=self.server.url, headers=headers, timeout=30.0) as client:
+            yield client
+
 
 @pytest.fixture
 def backend() -> Iterator[FakeBackend]:
@@ -38,7 +66,7 @@ def backend() -> Iterator[FakeBackend]:
 
 
 @pytest.fixture
-def configured(settings: SettingsWrapper, backend: FakeBackend) -> FakeBackend:
+def configured(settings: Any, backend: FakeBackend) -> FakeBackend:
     """That backend, as the one that services in this process ask."""
     settings.STARPORT_INSTANCE_BACKEND_URL = backend.url
     settings.STARPORT_INSTANCE_API_KEY = KEY

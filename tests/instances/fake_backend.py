@@ -50,6 +50,7 @@ class FakeBackend:
     def __init__(self, *, key: str = "", generation: int = 1) -> None:
         self.key = key
         self.generation = generation
+        self.prefix = "/api/v1" if generation == 2 else ""  # of all its paths
         self.instances: dict[str, FakeInstance] = {}
         self.requests: deque[Seen] = deque(maxlen=KEPT_REQUESTS)
         self.counts: Counter[str] = Counter()  # requests by operation
@@ -70,7 +71,12 @@ class FakeBackend:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}" + ("/api/v1" if self.generation == 2 else "")
+        return f"http://127.0.0.1:{self._port}{self.prefix}"
+
+    @property
+    def followers(self) -> int:
+        """Log streams that are open."""
+        return len(self._log_grew)
 
     # --- What a test does -----------------------------------------------------------------------
 
@@ -179,7 +185,9 @@ class FakeBackend:
         form = instance.as_g2() if self.generation == 2 else instance.as_g1()
         return {**form, "health": instance.health()} if self.lists_health else form
 
-    async def _send_log(self, request: Seen, writer: asyncio.StreamWriter) -> None:
+    async def _send_log(
+        self, request: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         """The last lines, then those that come, until somebody ends it."""
         instance = self.instances[request.instance_id]
         count = request.query.get("lines" if self.generation == 2 else "tail", "50")
@@ -190,7 +198,7 @@ class FakeBackend:
         writer.write(head_of(200, headers))
         sent = max(0, len(instance.log) - int(count))
         try:
-            while not writer.transport.is_closing():
+            while not reader.at_eof() and not writer.transport.is_closing():
                 grew.clear()
                 lines, sent = instance.log[sent:], len(instance.log)
                 if lines:
@@ -200,7 +208,7 @@ class FakeBackend:
                     writer.write(LAST_CHUNK)
                     return
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(grew.wait(), 0.2)  # and look whether anybody listens
+                    await asyncio.wait_for(grew.wait(), 0.1)  # and look whether anybody listens
         finally:
             self._log_grew.discard(grew)
 
@@ -216,7 +224,7 @@ class FakeBackend:
         self._connections.add(task)
         try:
             while not writer.transport.is_closing():
-                if not await self._serve_one(await self._read(reader), writer):
+                if not await self._serve_one(await self._read(reader), reader, writer):
                     return
         except (asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
             pass  # the client left, or this backend refuses to go on
@@ -224,7 +232,9 @@ class FakeBackend:
             self._connections.discard(task)
             writer.close()
 
-    async def _serve_one(self, request: Seen, writer: asyncio.StreamWriter) -> bool:
+    async def _serve_one(
+        self, request: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
         """Whether the connection can be used again."""
         with self._changed:
             self.requests.append(request)
@@ -235,7 +245,7 @@ class FakeBackend:
             return outcome == "reuse"
         answer = self._answer(request)
         if request.operation == "logs" and answer.status == 200:
-            await self._send_log(request, writer)
+            await self._send_log(request, reader, writer)
         else:
             writer.write(answer.as_bytes())
         await writer.drain()
@@ -243,12 +253,13 @@ class FakeBackend:
 
     def _fault_of(self, operation: str) -> Fault | None:
         name = operation if operation in self._faults else "*"
-        fault, times = self._faults.get(name, (None, None))
-        if times is not None:
-            if times <= 1:
-                self._faults.pop(name, None)
-            else:
-                self._faults[name] = (fault, times - 1)  # type: ignore[assignment]
+        if name not in self._faults:
+            return None
+        fault, times = self._faults[name]
+        if times == 1:
+            del self._faults[name]
+        elif times is not None:
+            self._faults[name] = (fault, times - 1)
         return fault
 
     async def _read(self, reader: asyncio.StreamReader) -> Seen:
@@ -267,7 +278,7 @@ class FakeBackend:
         return Seen(operation, instance_id, method, parts.path, query, headers, body, at)
 
     def _operation(self, method: str, path: str) -> tuple[str, str]:
-        prefix = "/api/v1/instances" if self.generation == 2 else "/instances"
+        prefix = f"{self.prefix}/instances"
         if path == prefix:
             return {"GET": "list", "POST": "create"}.get(method, ""), ""
         if not path.startswith(f"{prefix}/"):
