@@ -23,6 +23,7 @@ from accounts import errors as accounts
 from accounts.authentication import challenge_of
 from chat import errors as chat
 from chat.page.views import chat_page, is_page_path
+from instances import errors as instances
 from project import json_api
 from runs import errors as runs
 
@@ -117,6 +118,14 @@ REFUSALS: dict[type[Exception], Refusal] = {
     chat.CronJobReserved: Refusal(400, "cron_job_reserved"),
     chat.CronJobUnderWay: Refusal(409, "cron_job_under_way"),
     chat.NotYourJob: Refusal(403, "not_your_job"),
+    instances.NotConfigured: Refusal(503, "instances_not_configured"),
+    instances.InstanceNotFound: Refusal(404, "instance_not_found"),
+    instances.AmbiguousInstance: Refusal(409, "ambiguous_instance"),
+    instances.RequestRefused: Refusal(400, "instance_request_refused"),  # or 409, 422: its own
+    instances.BackendFailed: Refusal(502, "instance_backend_failed"),
+    instances.BackendBusy: Refusal(503, "instance_backend_busy"),
+    instances.BackendTimedOut: Refusal(504, "instance_backend_timed_out"),
+    instances.NotSupported: Refusal(501, "not_supported"),
 }
 
 _INTERNAL = Refusal(500, "internal_error")
@@ -153,6 +162,8 @@ def refusal_of(request: HttpRequest, error: Exception) -> Refusal | None:
             if isinstance(error, accounts.AuthenticationError):
                 challenge = challenge_of(error, path=request.path_info)
                 return replace(refusal, headers={"WWW-Authenticate": challenge})
+            if isinstance(error, instances.RequestRefused):
+                return replace(refusal, status=error.status)
             retry_after = getattr(error, "retry_after", None)  # seconds, when the error knows them
             if retry_after is None:
                 return refusal

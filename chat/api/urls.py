@@ -7,6 +7,14 @@ from chat.api.config import ConfigView
 from chat.api.costs import CostsView
 from chat.api.cron import CronJobsView, CronJobView, CronRunNowView, CronRunsView
 from chat.api.frame_check import FrameCheckView
+from chat.api.instance_logs import InstanceLogsView
+from chat.api.instances import (
+    InstanceHealthView,
+    InstancesView,
+    InstanceView,
+    PauseInstanceView,
+    RestartInstanceView,
+)
 from chat.api.memory import MemoryReindexView, MemorySearchView
 from chat.api.no_upgrade import no_upgrade
 from chat.api.openai import CompletionsView, ModelView
@@ -43,6 +51,13 @@ urlpatterns: list[URLPattern] = [
     path("openai/v1/chat/completions", CompletionsView.as_view()),
     # Pages that somebody linked to
     path("api/frame-check", FrameCheckView.as_view()),
+    # Instances
+    path("api/instances", InstancesView.as_view()),
+    path("api/instances/<str:instance_id>", InstanceView.as_view()),
+    path("api/instances/<str:instance_id>/health", InstanceHealthView.as_view()),
+    path("api/instances/<str:instance_id>/logs", InstanceLogsView.as_view()),
+    path("api/instances/<str:instance_id>/pause", PauseInstanceView.as_view()),
+    path("api/instances/<str:instance_id>/restart", RestartInstanceView.as_view()),
     # Who calls
     path("api/health", GatewayHealthView.as_view()),
     path("api/auth/verify", VerifyView.as_view()),

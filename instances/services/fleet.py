@@ -72,13 +72,11 @@ async def instance_logs(
 
     What refuses the request is raised before the first entry. Close it when you leave early.
     """
-    _check(instance_id)
-    async with (
-        _backend() as backend,
-        aclosing(backend.logs(instance_id, tail=tail, follow=follow)) as entries,
-    ):
-        async for entry in entries:
-            yield entry
+    async with _backend() as backend, _existing(instance_id):
+        logs = backend.logs(instance_id, tail=tail, follow=follow)
+        async with aclosing(logs) as entries:
+            async for entry in entries:
+                yield entry
 
 
 async def ssh_access(instance_id: str, *, actor: str) -> SshAccess:
@@ -97,18 +95,21 @@ async def _backend() -> AsyncIterator[Backend]:
 
 
 async def _of(instance_id: str, ask: Callable[[str], Coroutine[Any, Any, ResultT]]) -> ResultT:
-    """Ask about one instance; that the backend has none is remembered."""
-    _check(instance_id)
-    try:
+    """Ask about one instance."""
+    async with _existing(instance_id):
         return await ask(instance_id)
+
+
+@asynccontextmanager
+async def _existing(instance_id: str) -> AsyncIterator[None]:
+    """That the backend has no such instance is remembered."""
+    if not is_instance_id(instance_id):
+        raise InstanceNotFound("no such instance")
+    try:
+        yield
     except InstanceNotFound:
         await in_database_thread(recording.remember_missing, instance_id)
         raise
-
-
-def _check(instance_id: str) -> None:
-    if not is_instance_id(instance_id):
-        raise InstanceNotFound("no such instance")
 
 
 async def _now(instance_id: str, status: Status, actor: str) -> None:

@@ -27,13 +27,6 @@ from runs.services.listing import RunSummary, find_run, find_summary
 from runs.streams import Item, admission_seconds, follow_batches
 from runs.surface import ApiRequest, SurfaceView
 
-_HEADERS = {
-    "Content-Type": "text/event-stream",
-    "Cache-Control": "no-cache",
-    "Connection": "keep-alive",
-    "X-Accel-Buffering": "no",  # nginx would collect frames
-}
-
 
 @describe_stream
 class StreamView(SurfaceView):
@@ -43,7 +36,7 @@ class StreamView(SurfaceView):
         run = find_run(request.principal, run_id)
         stream = RunStream(run, caller=request.principal, after=read_cursor(request))
         chunks = stream.chunks(deltas=request.GET.get("deltas") == "1")
-        return StreamingHttpResponse(chunks, headers=_HEADERS)
+        return StreamingHttpResponse(chunks, headers=frames.HEADERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,8 @@ def test_every_live_setting_is_in_the_reference_below_its_group(group: str):
 
 
 GATEWAY = "".join(
-    (ROOT / f"docs/reference/{page}.md").read_text() for page in ("api-gateway", "api-users")
+    (ROOT / f"docs/reference/{page}.md").read_text()
+    for page in ("api-gateway", "api-users", "api-instances")
 )
 #: The last word of each route of the gateway, parameters apart.
 WORDS = {

@@ -1,0 +1,75 @@
+"""An instance's log on its way to somebody: read ahead a little, given out in batches."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from instances.errors import BackendFailed, InstancesError
+from instances.objects import LogEntry
+
+logger = logging.getLogger(__name__)
+
+#: How far the reader may be ahead. A reader that is not served stops, and so does the backend.
+AHEAD = 1000
+BATCH = 500
+
+
+class LogFeed:
+    """One log. Make it on the event loop; `cancel` ends it at any time, and may be repeated."""
+
+    def __init__(self, entries: AsyncGenerator[LogEntry, None]) -> None:
+        self.count = 0  # of entries that were given out
+        self.failure: InstancesError | None = None
+        self.is_over = False
+        self._first: list[LogEntry] = []
+        self._queue: asyncio.Queue[LogEntry | None] = asyncio.Queue(AHEAD)
+        self._task = asyncio.create_task(self._read(entries))
+
+    def cancel(self) -> None:
+        self._task.cancel()
+
+    async def begin(self, seconds: float) -> None:
+        """Until there is something to give out, or nothing came for so long.
+
+        Raises what the backend refused: it is still in time to be an answer.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                self._take(self._first, await self._queue.get())
+        except TimeoutError:
+            return  # a log may well be silent
+        if self.failure is not None:
+            raise self.failure
+
+    async def next_batch(self, seconds: float) -> list[LogEntry]:
+        """What is there by now, or comes within so long; nothing when it was silent, or is over."""
+        batch, self._first = self._first, []
+        try:
+            if not batch and not self.is_over:
+                async with asyncio.timeout(seconds):
+                    self._take(batch, await self._queue.get())
+        except TimeoutError:
+            return []
+        while not self.is_over and len(batch) < BATCH and not self._queue.empty():
+            self._take(batch, self._queue.get_nowait())
+        self.count += len(batch)
+        return batch
+
+    def _take(self, batch: list[LogEntry], item: LogEntry | None) -> None:
+        if item is None:
+            self.is_over = True
+        else:
+            batch.append(item)
+
+    async def _read(self, entries: AsyncGenerator[LogEntry, None]) -> None:
+        try:
+            async with aclosing(entries):
+                async for entry in entries:
+                    await self._queue.put(entry)
+        except InstancesError as error:
+            self.failure = error
+        except Exception:
+            logger.exception("a log could not be read")
+            self.failure = BackendFailed("the log could not be read")
+        await self._queue.put(None)
