@@ -5,9 +5,13 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import StartServer
+from tests.instances.fake_backend import FakeBackend
 from tests.server import tool
 
 SECONDS = int(os.environ.get("STARPORT_FUZZ_SECONDS") or 0)
@@ -16,11 +20,27 @@ SECONDS = int(os.environ.get("STARPORT_FUZZ_SECONDS") or 0)
 #: by intent; only the graph can judge its inputs.
 NOT_PROMISED = "ignored_auth,negative_data_rejection,positive_data_acceptance"
 #: An open stream has no end to wait for.
-ENDLESS = "/stream$"
+ENDLESS = "/(stream|logs)$"
 
 
-def test_every_answer_is_one_that_the_document_describes(start_server: StartServer, tmp_path: Path):
-    server = start_server(flags=["--queue", "100000"], env={"RATELIMIT_COUNTERFACTUAL": "100000"})
+@pytest.fixture
+def backend() -> Iterator[FakeBackend]:
+    """Without one, instances could only be answered with 503."""
+    made = FakeBackend()
+    yield made
+    made.close()
+
+
+def test_every_answer_is_one_that_the_document_describes(
+    start_server: StartServer, backend: FakeBackend, tmp_path: Path
+):
+    server = start_server(
+        flags=["--queue", "100000"],
+        env={
+            "RATELIMIT_COUNTERFACTUAL": "100000",
+            "STARPOD_INSTANCE_BACKEND_URL": backend.url,
+        },
+    )
     for_how_long = (
         ["--max-time", str(SECONDS), "--max-examples", "200"]
         if SECONDS
