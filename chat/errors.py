@@ -152,6 +152,13 @@ class IdempotencyConflict(ChatError):
     """The Idempotency-Key came with another message before."""
 
 
+class TooManyLogs(ChatError):
+    """Each log that somebody follows is a connection to the backend."""
+
+    def __init__(self) -> None:
+        super().__init__("Too many logs are open; close one of them")
+
+
 class CronJobNotFound(ChatError):
     """There is no such job, or not for this caller."""
 

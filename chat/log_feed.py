@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from chat.errors import TooManyLogs
 from instances.errors import BackendFailed, InstancesError
 from instances.objects import LogEntry
 
@@ -13,18 +15,29 @@ logger = logging.getLogger(__name__)
 #: How far the reader may be ahead. A reader that is not served stops, and so does the backend.
 AHEAD = 1000
 BATCH = 500
+#: Each holds a connection to the backend, for as long as its reader likes.
+OF_ONE_READER = 20
+
+_open: Counter[str] = Counter()  # feeds by reader, in this process
 
 
 class LogFeed:
-    """One log. Make it on the event loop; `cancel` ends it at any time, and may be repeated."""
+    """One log. Make it on the event loop; `cancel` ends it at any time, and may be repeated.
 
-    def __init__(self, entries: AsyncGenerator[LogEntry, None]) -> None:
+    Raises `TooManyLogs` when its reader has as many as one may have.
+    """
+
+    def __init__(self, entries: AsyncGenerator[LogEntry, None], *, reader: str) -> None:
+        if _open[reader] >= OF_ONE_READER:
+            raise TooManyLogs
         self.count = 0  # of entries that were given out
         self.failure: InstancesError | None = None
         self.is_over = False
         self._first: list[LogEntry] = []
         self._queue: asyncio.Queue[LogEntry | None] = asyncio.Queue(AHEAD)
         self._task = asyncio.create_task(self._read(entries))
+        _open[reader] += 1
+        self._task.add_done_callback(lambda _: _one_less(reader))
 
     def cancel(self) -> None:
         self._task.cancel()
@@ -73,3 +86,9 @@ class LogFeed:
             logger.exception("a log could not be read")
             self.failure = BackendFailed("the log could not be read")
         await self._queue.put(None)
+
+
+def _one_less(reader: str) -> None:
+    _open[reader] -= 1
+    if not _open[reader]:
+        del _open[reader]

@@ -117,6 +117,7 @@ REFUSALS: dict[type[Exception], Refusal] = {
     chat.CronJobNameTaken: Refusal(409, "cron_job_name_taken"),
     chat.CronJobReserved: Refusal(400, "cron_job_reserved"),
     chat.CronJobUnderWay: Refusal(409, "cron_job_under_way"),
+    chat.TooManyLogs: Refusal(429, "too_many_logs", _RETRY_SOON),
     chat.NotYourJob: Refusal(403, "not_your_job"),
     instances.NotConfigured: Refusal(503, "instances_not_configured"),
     instances.InstanceNotFound: Refusal(404, "instance_not_found"),

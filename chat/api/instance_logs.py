@@ -65,7 +65,8 @@ class InstanceLogsView(GatewayView):
 
 async def _answer(wanted: LogRequest) -> HttpResponseBase:
     headers = wanted.form.headers(wanted.instance_id)
-    feed = LogFeed(fleet.instance_logs(wanted.instance_id, tail=wanted.tail, follow=wanted.follow))
+    entries = fleet.instance_logs(wanted.instance_id, tail=wanted.tail, follow=wanted.follow)
+    feed = LogFeed(entries, reader=wanted.caller.actor)
     try:
         with told_as(PREFIX):
             await feed.begin(BEGIN_SECONDS)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
@@ -261,6 +261,23 @@ def revoke(fleet: Fleet, viewer: httpx.Client) -> None:
     (key,) = fleet.client.get(f"/api/settings/auth/users/{me}/api-keys").json()
     answer = fleet.client.post(f"/api/settings/auth/api-keys/{key['id']}/revoke")
     assert answer.status_code == 200
+
+
+def test_one_reader_has_twenty_logs_open_and_no_more(fleet: Fleet, bot: FakeInstance):
+    with ExitStack() as stack:
+        # Kept: an iterator that is thrown away closes its connection.
+        kept = [stack.enter_context(reading(fleet.client, follow=1)) for _ in range(20)]
+        for lines in kept:
+            until(lines, "line 4")
+
+        refused = fleet.client.get(PATH)
+        with fleet.as_role("viewer") as other:
+            admitted = other.get(PATH)
+
+    assert (refused.status_code, refused.headers["X-Error-Code"]) == (429, "too_many_logs")
+    assert admitted.status_code == 200
+    assert_nobody_follows(fleet)
+    assert fleet.client.get(PATH).status_code == 200
 
 
 def test_a_log_that_was_refused_late_is_told_in_the_stream(fleet: Fleet, bot: FakeInstance):
