@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 from django.db import DatabaseError
 
+from accounts.management.preflight import database_exists
 from chat.live_settings import stored_secrets
 from chat.live_settings.groups import GROUPS, Group, Providers, Redaction
 from chat.live_settings.layers import NAMES, PROVIDER_ADDRESSES, Layers, fitting, layers_of
 from chat.models import SettingGroup
-from runs.management.preflight import database_exists
 from runs.operator_settings import OperatorSettings
 
 logger = logging.getLogger(__name__)

@@ -41,6 +41,21 @@ def with_two_dashes(argument: str) -> str:
     return f"-{argument}" if _SINGLE_DASH.fullmatch(argument) else argument
 
 
+def count(text: str) -> int:
+    """A whole number, 0 or more."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """A whole number, 1 or more."""
+    number = count(text)
+    if not number:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
 def run_to_exit_code(program: str, command: Callable[[Terminal], int]) -> int:
     """Run a command of this process. What the operator can mend is one line on stderr and 1."""
     for stream in (sys.stdout, sys.stderr):

@@ -18,6 +18,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts import audit
+from accounts.management.preflight import database_exists, schema_problem
 from accounts.models import AuditHead
 from chat.live_settings import report as settings_report
 from project.lib.terminal import Terminal
@@ -27,7 +28,6 @@ from runs.errors import ModelNotFound, RunsError
 from runs.graphs.registry import all_graphs
 from runs.log.validate import validate_run
 from runs.management.lookup import runs_with_a_log, walk_ids
-from runs.management.preflight import database_exists, schema_problem
 from runs.models import Run
 from runs.providers import local, registry
 from runs.services.queue import queue_depth

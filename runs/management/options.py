@@ -42,18 +42,3 @@ def moment(text: str) -> datetime:
 def is_storable(time: datetime) -> bool:
     """Whether the log could hold an event of that time."""
     return _FIRST <= time <= _LAST
-
-
-def count(text: str) -> int:
-    """A whole number, 0 or more."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)
-
-
-def positive(text: str) -> int:
-    """A whole number, 1 or more."""
-    number = count(text)
-    if not number:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from django.core.management.base import CommandError
 
-from chat.management.memory.reindexing import embed
+from accounts.management.actor import command_line_actor
+from chat.management.memory.reindex import embed
 from chat.memory.by_hand import write_by_hand
 from chat.memory.folders import Found, NotADocument, find_files, is_stored, read_file
 from project.lib.terminal import Terminal
-from runs.management.actor import command_line_actor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

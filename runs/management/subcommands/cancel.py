@@ -2,8 +2,8 @@
 
 import argparse
 
+from accounts.management.actor import command_line_actor
 from project.lib.terminal import Terminal
-from runs.management.actor import command_line_actor
 from runs.management.preflight import require_database
 from runs.services.lifecycle import cancel_run
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from django.conf import settings
 
+from project.lib.command_line import count
 from project.lib.pool import in_database_thread
 from project.lib.terminal import Terminal
 from runs import news, watching
@@ -17,7 +18,6 @@ from runs.event_types import KIND_NUMBERS
 from runs.live import TextDelta, hub
 from runs.log.events import StoredEvent, to_json
 from runs.management.lookup import find_run
-from runs.management.options import count
 from runs.management.preflight import require_database
 from runs.management.transcript import Transcript
 from runs.models import Event, Run

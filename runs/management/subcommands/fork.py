@@ -8,13 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from accounts import capabilities
+from accounts.management.actor import command_line_actor
 from accounts.principals import Principal
+from project.lib.command_line import count
 from project.lib.terminal import Terminal
 from runs.errors import InvalidInput
 from runs.graph_api.requests import MutationBody
-from runs.management.actor import command_line_actor
 from runs.management.lookup import find_run
-from runs.management.options import count
 from runs.management.preflight import require_database
 from runs.services.forking import fork_run
 from runs.services.mutations import Mutation

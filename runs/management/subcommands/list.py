@@ -4,10 +4,10 @@ import argparse
 from collections.abc import Sequence
 
 from project.lib.clock import to_rfc3339
+from project.lib.command_line import positive
 from project.lib.terminal import Cell, Column, Terminal
 from runs.log.events import to_json
 from runs.management.lookup import STATUS_WORDS, states_of, status_word
-from runs.management.options import positive
 from runs.management.preflight import require_database
 from runs.management.run_facts import STATUS_STYLES, run_facts, short_duration
 from runs.models import Run

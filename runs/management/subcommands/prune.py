@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 from accounts import audit
 from accounts.audit import RUNTIME
+from accounts.management.actor import command_line_actor
+from project.lib.command_line import count
 from project.lib.terminal import Terminal
 from runs import artifacts
 from runs.errors import InvalidInput
 from runs.log.prune import BATCH, PruneReport, plan_prune, prune, prune_candidates
-from runs.management.actor import command_line_actor
 from runs.management.lookup import STATUS_WORDS, states_of
-from runs.management.options import count, duration, is_storable, moment
+from runs.management.options import duration, is_storable, moment
 from runs.management.preflight import require_database
 from runs.models import Run
 

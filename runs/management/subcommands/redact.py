@@ -2,11 +2,11 @@
 
 import argparse
 
+from accounts.management.actor import command_line_actor
+from project.lib.command_line import count
 from project.lib.terminal import Terminal
 from runs.log.read import redacted_seqs
 from runs.log.redact import redact_event
-from runs.management.actor import command_line_actor
-from runs.management.options import count
 from runs.management.preflight import require_database
 
 

@@ -1,19 +1,17 @@
 """The command in a process of its own: beside a server, in a pipe, on a terminal."""
 
 import json
-import os
-import pty
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 
 import pytest
 
 from tests.runs.cli.conftest import WAITING_GOAL
-from tests.server import ROOT, Process, RunningServer, clean_environment, run_manage, start_manage
+from tests.server import ROOT, RunningServer, clean_environment, run_manage, start_manage
+from tests.terminal import on_terminal, wait_for_text
 
 
 @pytest.fixture
@@ -98,8 +96,8 @@ def test_a_terminal_gets_a_table_and_colours(server, start):
     run_id = start("hello")
     end_of(server, run_id)
 
-    shown = on_terminal(server, "runs", "list")
-    plain = on_terminal(server, "runs", "list", NO_COLOR="1")
+    shown = on_terminal(server.environment, "runs", "list")
+    plain = on_terminal(server.environment, "runs", "list", NO_COLOR="1")
 
     assert "started (UTC)" in shown
     assert run_id in shown
@@ -171,33 +169,3 @@ def end_of(server: RunningServer, run_id: str) -> None:
         for line in stream.iter_lines():
             if line == "event: done":
                 return
-
-
-def wait_for_text(process: Process, text: str) -> None:
-    """A test that waits in vain is cut off by its runner."""
-    while text not in process.stdout():
-        assert process.popen.poll() is None, process.stderr()
-        with suppress(subprocess.TimeoutExpired):
-            process.popen.wait(0.05)
-
-
-def on_terminal(server: RunningServer, *arguments: str, **changes: str) -> str:
-    """What a command writes to a terminal of 160 columns."""
-    ours, theirs = pty.openpty()
-    environment = server.environment | {"TERM": "xterm-256color", "COLUMNS": "160"} | changes
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    written = b""
-    with suppress(OSError):  # how a terminal's end shows on Linux
-        while piece := os.read(ours, 65_536):
-            written += piece
-    os.close(ours)
-    assert process.wait() == 0
-    return written.decode()

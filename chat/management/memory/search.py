@@ -5,9 +5,9 @@ from dataclasses import asdict
 
 from chat.memory.documents import SHARED
 from chat.memory.search import Hit, search
+from project.lib.command_line import positive
 from project.lib.terminal import Cell, Column, Terminal
 from runs.log.events import to_json
-from runs.management.options import positive
 
 _COLUMNS = (Column("document"), Column("lines"), Column("text", flexible=True))
 
