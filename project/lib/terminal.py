@@ -27,6 +27,7 @@ _NARROWEST = 12  # what a flexible column keeps however narrow the terminal is
 _STEERING = {
     code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"
 } | {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+_STEERING_IN_JSON = {code: f"\\u{code:04x}" for code in _STEERING}
 _SPACES = re.compile(r"\s+")
 
 Advance = Callable[[int], None]
@@ -76,7 +77,11 @@ class Terminal:
 
     def json(self, document: bytes) -> None:
         """One JSON document on a line of its own."""
-        self._out.write(document.decode() + "\n")
+        line = document.decode()
+        if self.is_rich:
+            # JSON escapes not all that steers. What is left stands within strings.
+            line = line.translate(_STEERING_IN_JSON)
+        self._out.write(line + "\n")
 
     def record(self, values: Iterable[object]) -> None:
         """One line of tab-separated fields, for a program."""
@@ -90,12 +95,17 @@ class Terminal:
     def note(self, text: str) -> None:
         """Something for a person only, beside the output."""
         if _is_terminal(self._err):
-            Console(file=self._err, highlight=False, markup=False).print(
-                Text(clean(text), "dim"), soft_wrap=True
-            )
+            self._to_a_person(Text(clean(text), "dim"))
 
-    def complain(self, text: str) -> None:
-        self._err.write(clean(text) + "\n")
+    def complain(self, text: str, mark: Cell | None = None) -> None:
+        """What went wrong. The mark stands before it on a terminal only."""
+        if mark is not None and _is_terminal(self._err):
+            self._to_a_person(Text.assemble("  ", (mark.text, mark.style), f" {clean(text)}"))
+        else:
+            self._err.write(clean(text) + "\n")
+
+    def _to_a_person(self, line: Text) -> None:
+        Console(file=self._err, highlight=False, markup=False).print(line, soft_wrap=True)
 
     def flush(self) -> None:
         self._out.flush()
