@@ -5,8 +5,9 @@ Times are Unix seconds, as on the wire. How a backend writes these things is its
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
 INSTANCE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -54,6 +55,19 @@ class Report:
     web_url: str = ""
     #: Why it is in `Status.ERROR`, if the backend says.
     error: str = ""
+
+
+def instance_map(report: Report) -> dict[str, Any]:
+    """The object of the contract, and nothing else of what the backend said."""
+    return {
+        "id": report.id,
+        "name": report.name,
+        "status": report.status.value,
+        "region": report.region,
+        "created_at": report.created_at,
+        "updated_at": report.updated_at,
+        "health": asdict(report.health) if report.health else None,
+    }
 
 
 @dataclass(frozen=True, slots=True)

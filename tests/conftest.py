@@ -215,6 +215,8 @@ _ANYWHERE = (
     "chat/test_frame_check",
     "e2e/test_graph_kill",
     "e2e/test_openai_endpoint",
+    "instances/cli/test_real_ssh",
+    "instances/cli/test_ssh",
     "instances/test_backend_",
     "instances/test_checks",
     "instances/test_failures",

@@ -33,6 +33,23 @@ def on_terminal(
     return written.decode()
 
 
+def left_after_one_line(environment: Mapping[str, str], *arguments: str) -> tuple[int, bytes]:
+    """Exit code and complaints of a command whose reader closes the pipe, as `| head -1` does."""
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=dict(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        complaints = process.stderr.read()
+    return process.returncode, complaints
+
+
 def wait_for_text(process: Process, text: str) -> None:
     """A test that waits in vain is cut off by its runner."""
     while text not in process.stdout():

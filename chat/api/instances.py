@@ -14,7 +14,7 @@ from chat.api import schema_instances as schema
 from chat.api.base import ApiRequest, GatewayView, json_response
 from chat.api.bodies import Body, read_body
 from instances.errors import InstancesError, NotConfigured
-from instances.objects import Report
+from instances.objects import instance_map
 from instances.services import fleet
 from project.lib.deferred import DeferredResponse
 
@@ -155,16 +155,3 @@ def told_as(prefix: str) -> Iterator[None]:
     except InstancesError as error:
         error.args = (f"{prefix}{error}",)
         raise
-
-
-def instance_map(report: Report) -> dict[str, Any]:
-    """The object of the contract, and nothing else of what the backend said."""
-    return {
-        "id": report.id,
-        "name": report.name,
-        "status": report.status.value,
-        "region": report.region,
-        "created_at": report.created_at,
-        "updated_at": report.updated_at,
-        "health": asdict(report.health) if report.health else None,
-    }

@@ -3,15 +3,13 @@
 import json
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
 
 from tests.runs.cli.conftest import WAITING_GOAL
-from tests.server import ROOT, RunningServer, clean_environment, run_manage, start_manage
-from tests.terminal import on_terminal, wait_for_text
+from tests.server import RunningServer, clean_environment, run_manage, start_manage
+from tests.terminal import left_after_one_line, on_terminal, wait_for_text
 
 
 @pytest.fixture
@@ -73,23 +71,10 @@ def test_control_c_stops_following_quietly(server, start, tmp_path):
 def test_a_reader_that_leaves_early_is_no_error(server, start):
     run_id = start("!repeat 60000 word")
     end_of(server, run_id)
-    command = [sys.executable, "manage.py", "runs", "export", run_id]
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=server.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    process.stdout.readline()
-    process.stdout.close()
 
-    assert process.stderr is not None
-    complaint = process.stderr.read()
-    process.stderr.close()
+    left = left_after_one_line(server.environment, "runs", "export", run_id)
 
-    assert (process.wait(), complaint) == (141, b"")
+    assert left == (141, b"")
 
 
 def test_a_terminal_gets_a_table_and_colours(server, start):
