@@ -6,6 +6,7 @@ sets Django up, reads the arguments of one command a line, as JSON, and executes
 its own. A command in a process that starts from nothing is tested where the start matters.
 """
 
+import gc
 import json
 import os
 import subprocess
@@ -61,6 +62,9 @@ def main() -> None:
     django.setup()
     import project.urls  # noqa: F401 - the checks before a command read it
 
+    # At its end each fork would go through all of this, and so copy every page of it.
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         print(json.dumps(_execute(json.loads(line))), flush=True)  # noqa: T201
 
