@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from accounts import capabilities
 from accounts.models import User
 from accounts.principals import Principal
-from project.lib.clock import to_rfc3339
+from project.lib.clock import readable_duration, to_rfc3339
 from runs.api import words
 from runs.errors import RunNotFound
 from runs.inspector import formats, summaries, timeline
@@ -93,7 +93,7 @@ def standing_of(run: RunDetail) -> Standing:
             ("in tok", formats.count(run.input_tokens)),
             ("out tok", formats.count(run.output_tokens)),
             ("cost", price),
-            ("duration", formats.duration(run.duration_ms)),
+            ("duration", readable_duration(run.duration_ms)),
         ),
     )
 

@@ -25,19 +25,6 @@ def cost(amount: float, *, tokens: int, provider_id: str, model_id: str) -> str:
     return UNKNOWN
 
 
-def duration(milliseconds: int) -> str:
-    """`850 ms`, `12.3 s`, `4 min 05 s`, `2 h 10 min`."""
-    seconds = milliseconds / 1000
-    if seconds < 1:
-        return f"{milliseconds} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    return (
-        f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-    )
-
-
 def age(milliseconds: int) -> str:
     """`moments`, `5 min`, `3 h`, `2 days`: how long something has waited, at a glance."""
     minutes = milliseconds // 60_000

@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Substr
 
 from accounts.principals import Principal
-from project.lib.clock import now_ns, to_rfc3339
+from project.lib.clock import now_ns, readable_duration, to_rfc3339
 from runs.api import words
 from runs.inspector import formats
 from runs.models import Run, RunQuerySet
@@ -73,7 +73,7 @@ class Row(RunSummary):
 
     @property
     def duration(self) -> str:
-        return formats.duration(self.duration_ms)
+        return readable_duration(self.duration_ms)
 
     @property
     def cost(self) -> str:

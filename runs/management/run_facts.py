@@ -40,16 +40,3 @@ def run_facts(run: Run) -> dict[str, Any]:
 def model_name(run: Run) -> str:
     """The model the log names, or the one asked for while there is no log; empty: the default."""
     return f"{run.provider_id}/{run.model_id}" if run.provider_id else run.model
-
-
-def short_duration(milliseconds: int) -> str:
-    """`850 ms`, `12.3 s`, `4 min 5 s`, `2 h 10 min`."""
-    seconds = milliseconds / 1000
-    if seconds < 1:
-        return f"{milliseconds} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"

@@ -3,13 +3,13 @@
 import argparse
 from collections.abc import Sequence
 
-from project.lib.clock import to_rfc3339
+from project.lib.clock import readable_duration, to_rfc3339
 from project.lib.command_line import positive
 from project.lib.terminal import Cell, Column, Terminal
 from runs.log.events import to_json
 from runs.management.lookup import STATUS_WORDS, states_of, status_word
 from runs.management.preflight import require_database
-from runs.management.run_facts import STATUS_STYLES, run_facts, short_duration
+from runs.management.run_facts import STATUS_STYLES, run_facts
 from runs.models import Run
 
 _COLUMNS = (
@@ -85,6 +85,6 @@ def _row(run: Run) -> list[Cell]:
         Cell(str(run.tool_call_count)),
         Cell(str(run.input_tokens + run.output_tokens)),
         Cell(f"{run.cost_usd:.4f}"),
-        Cell(short_duration(run.duration_ms)),
+        Cell(readable_duration(run.duration_ms)),
         Cell(run.goal),
     ]

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from project.lib.clock import to_rfc3339
+from project.lib.clock import readable_duration, to_rfc3339
 from project.lib.terminal import Cell, Terminal
 from runs.api.words import IN_PROGRESS
 from runs.log.events import to_json
@@ -11,7 +11,7 @@ from runs.log.read import walk_events
 from runs.log.validate import Verdict, validate_run
 from runs.management.lookup import find_run, status_word
 from runs.management.preflight import require_database
-from runs.management.run_facts import STATUS_STYLES, model_name, run_facts, short_duration
+from runs.management.run_facts import STATUS_STYLES, model_name, run_facts
 from runs.management.transcript import Transcript
 from runs.models import Redaction, Run
 
@@ -82,7 +82,7 @@ def _write_ending(run: Run, verdict: Verdict, terminal: Terminal) -> None:
             Cell(
                 f"{run.head_seq} events, {run.turn_count} turns, {run.tool_call_count} tool calls,"
                 f" {run.input_tokens} tokens in, {run.output_tokens} out, ${run.cost_usd:.6f},"
-                f" {short_duration(run.duration_ms)}"
+                f" {readable_duration(run.duration_ms)}"
             ),
         )
     )

@@ -2,8 +2,9 @@
 
 import pytest
 
+from project.lib.clock import readable_duration
 from runs.event_types import KIND_NUMBERS
-from runs.inspector.formats import duration, size
+from runs.inspector.formats import size
 from runs.inspector.summaries import family_of, metric_note, summarize
 
 LINES = [
@@ -132,7 +133,7 @@ def test_an_answer_is_noted_with_its_price_and_how_much_of_it_was_cached():
     ],
 )
 def test_durations_are_short(milliseconds, text):
-    assert duration(milliseconds) == text
+    assert readable_duration(milliseconds) == text
 
 
 @pytest.mark.parametrize(("count", "text"), [(3, "3 B"), (65_536, "64 KiB"), (3 << 20, "3.0 MiB")])
