@@ -447,6 +447,10 @@ log_output.configure_structlog()
 # the feature is off.
 STARPORT_INSTANCE_BACKEND_URL = env_str("STARPOD_INSTANCE_BACKEND_URL").rstrip("/")
 STARPORT_INSTANCE_BACKEND = env_choice("STARPORT_INSTANCE_BACKEND", ("", "local"), "")
+# Instances that this machine runs at most, as `local` or for others (`manage.py instance_backend`).
+STARPORT_INSTANCE_LIMIT = env_int("STARPORT_INSTANCE_LIMIT", 10, minimum=1)
+# What `manage.py instance_backend` demands of its callers: the same key on the other side.
+STARPORT_INSTANCE_BACKEND_KEY = env_secret("STARPOD_INSTANCE_API_KEY")
 # What the backend is shown as `Authorization: Bearer`. The key of a model provider is sent only
 # when nothing else is set, because that is how clients of old configured it.
 STARPORT_INSTANCE_API_KEY = env_secret("STARPOD_INSTANCE_API_KEY") or env_secret(

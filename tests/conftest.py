@@ -217,6 +217,8 @@ _ANYWHERE = (
     "e2e/test_openai_endpoint",
     "instances/cli/test_real_ssh",
     "instances/cli/test_ssh",
+    "instances/local/test_instance_backend",
+    "instances/local/test_local_",
     "instances/test_backend_",
     "instances/test_checks",
     "instances/test_failures",

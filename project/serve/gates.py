@@ -103,6 +103,11 @@ def _refuse_other_ways_in(profile: Profile) -> None:
         raise ProfileViolation(
             f"the {profile.name} profile has no daemon token: leave out --token and STARLINGD_TOKEN"
         )
+    if settings.STARPORT_INSTANCE_BACKEND == "local":
+        raise ProfileViolation(
+            "STARPORT_INSTANCE_BACKEND=local would start servers without TLS, which the "
+            f"{profile.name} profile does not allow"
+        )
 
 
 def _refuse_debug_and_weak_keys(profile: Profile) -> None:

@@ -22,6 +22,7 @@ from chat.cron.lifecycle import post_start_prompts
 from chat.live_settings.watching import keep_fresh, watch_settings_file
 from chat.services import turns
 from chat.telegram.service import keep_bot_running
+from instances.backends import is_local, local_folder
 from project.lib.pool import in_database_thread
 from runs import dispatch, news, watching
 from runs.engine.service import SWEEP_SECONDS, Engine
@@ -127,6 +128,18 @@ async def accounts_of_usage() -> AsyncIterator[None]:
         recording.set_bookkeeper(None)
 
 
+@asynccontextmanager
+async def local_instances() -> AsyncIterator[None]:
+    """Looks after the instances that are processes of this machine; they stop with the server."""
+    if not is_local():
+        yield
+        return
+    from instances.backends.local import supervise  # psutil, for those who use it
+
+    async with supervise(local_folder()):
+        yield
+
+
 #: Started in this order and stopped in the reverse one.
 SERVICES: tuple[Service, ...] = (
     live_settings,
@@ -137,6 +150,7 @@ SERVICES: tuple[Service, ...] = (
     cron_jobs,
     conversations,
     telegram,
+    local_instances,
 )
 
 
