@@ -11,7 +11,15 @@ from project.serve import options
 
 #: Commands that begin an installation, and Django's for developers, which try things out on a new
 #: one. For all others a folder that is not there is a mistyped one, and is not made.
-_MAKING_THE_FOLDER = ("serve", "migrate", "check", "makemigrations", "openapi", "test")
+_MAKING_THE_FOLDER = (
+    "serve",
+    "instance_backend",
+    "migrate",
+    "check",
+    "makemigrations",
+    "openapi",
+    "test",
+)
 
 
 def main(argv: list[str]) -> int:

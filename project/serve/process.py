@@ -21,7 +21,7 @@ def run(server: AsgiServer, http: PooledHandler, announce: Callable[[], None]) -
     """Serve until SIGTERM or SIGINT; returns when everything has been given back."""
 
     async def main(server: AsgiServer) -> None:
-        stop = _stop_on_signals()
+        stop = stop_on_signals()
         async with background_services():
             await server.start()
             _spare_what_stays()
@@ -50,7 +50,7 @@ def _spare_what_stays() -> None:
     gc.set_threshold(10_000, 10, 10)
 
 
-def _stop_on_signals() -> asyncio.Event:
+def stop_on_signals() -> asyncio.Event:
     """An event that the first signal sets. A second one ends the process where it stands."""
     stop = asyncio.Event()
 
