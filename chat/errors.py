@@ -100,6 +100,13 @@ class ModelNotAllowed(ChatError):
         super().__init__(f"Chat error: Config error: model {model} is not in the allowed list")
 
 
+class ModelWithoutProvider(ChatError):
+    """Messages may ask for the model, and the server is not configured to reach it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Chat error: Config error: {reason}")
+
+
 class NotTakenUp(ChatError):
     """The message was stored and could not be answered: its run could not be started."""
 

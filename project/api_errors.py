@@ -104,6 +104,7 @@ REFUSALS: dict[type[Exception], Refusal] = {
     chat.SessionNotFound: Refusal(404, "session_not_found"),
     chat.DocumentNotFound: Refusal(404, "document_not_found"),
     chat.ModelNotAllowed: Refusal(400, "model_not_allowed"),
+    chat.ModelWithoutProvider: Refusal(503, "model_without_provider"),
     chat.OverLimit: Refusal(429, "spending_limit_reached"),
     chat.NotTakenUp: Refusal(503, "not_taken_up", _RETRY_SOON),
     chat.ProviderFailed: Refusal(502, "provider_failed"),

@@ -8,7 +8,12 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from accounts.principals import Principal
-from chat.errors import IdempotencyConflict, ModelNotAllowed, OutOfRange
+from chat.errors import (
+    IdempotencyConflict,
+    ModelNotAllowed,
+    ModelWithoutProvider,
+    OutOfRange,
+)
 from chat.live_settings import current
 from chat.live_settings.groups import General
 from chat.memory.context import system_prompt
@@ -18,8 +23,9 @@ from chat.services.attachments import Attachment
 from chat.services.sessions import Address, open_session, title_of
 from chat.services.transcripts import mirror_open_run
 from project.lib.db import write_transaction
+from runs.errors import ModelNotFound
 from runs.log.redaction import redact_text
-from runs.providers.registry import configured_models, parse_model_name
+from runs.providers.registry import configured_models, missing_key_of, parse_model_name
 from runs.services.starting import Idempotency
 from runs.storable import NUL
 
@@ -64,8 +70,9 @@ def post_message(
 
     With `may_wait` it is kept even if no run can be started for it now. When the session's run
     waits for a human, the message is the answer. Raises `OutOfRange` for a blank text,
-    `ModelNotAllowed`, `IdempotencyConflict`, what `runs.services.starting.start_run` raises, and
-    `InvalidInput` for an answer that does not fit the question; then nothing is stored.
+    `ModelNotAllowed`, `ModelWithoutProvider`, `IdempotencyConflict`, what
+    `runs.services.starting.start_run` raises, and `InvalidInput` for an answer that does not fit
+    the question; then nothing is stored.
     """
     check_incoming(incoming)
     if idempotency is not None and (first := _first(idempotency)) is not None:
@@ -76,6 +83,8 @@ def post_message(
             exchange = store_exchange(session, incoming, caller, **_identity(idempotency))
             turns.take_up(session, told=None if may_wait else exchange.pk)
             begun = Exchange.objects.only("run_id", "after_seq").get(pk=exchange.pk)
+    except ModelNotFound as error:
+        raise _without_provider(incoming.model, error) from None
     except IntegrityError:
         # A twin of this request won the race for the key.
         first = _first(idempotency) if idempotency is not None else None
@@ -105,6 +114,17 @@ def check_incoming(incoming: Incoming) -> None:
         raise OutOfRange("text must not contain NUL characters", field="text")
     if incoming.model and _wire_name(incoming.model) not in allowed_models():
         raise ModelNotAllowed(incoming.model[:100])
+
+
+def _without_provider(model: str, error: ModelNotFound) -> ModelWithoutProvider:
+    model = model or allowed_models()[0]
+    variables = missing_key_of(model)
+    if not variables:
+        return ModelWithoutProvider(str(error))
+    provider_id = parse_model_name(model).provider_id
+    return ModelWithoutProvider(
+        f"No API key found for provider '{provider_id}': {variables} is not set"
+    )
 
 
 def _wire_name(model: str) -> str:

@@ -68,6 +68,14 @@ def get_client(name: str = "") -> ModelClient:
     return client
 
 
+def missing_key_of(name: str) -> str:
+    """The variables that would configure a model's provider; empty when they are not the matter."""
+    provider_id = parse_model_name(name or default_model_name()).provider_id
+    if provider_id in endpoints.hosted_provider_ids() and not endpoints.find_endpoint(provider_id):
+        return endpoints.what_is_missing(provider_id)
+    return ""
+
+
 def default_model_name() -> str:
     return configured_models()[0]
 
