@@ -30,7 +30,7 @@ class Notification:
 
     owner: str
     job_name: str
-    session_id: str  # empty when it came to none
+    session_id: str  # empty after a failure: clients open what is named here
     result_preview: str  # at most 500 bytes and `...`
     success: bool
 

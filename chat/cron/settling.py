@@ -216,7 +216,7 @@ def _tell(job: CronJob, record: CronRun, text: str, *, success: bool) -> None:
         Notification(
             owner=job.owner,
             job_name=job.name,
-            session_id=record.session_id,
+            session_id=record.session_id if success else "",
             result_preview=cut(text, PREVIEW_BYTES),
             success=success,
         )
