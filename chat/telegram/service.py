@@ -29,10 +29,13 @@ SERVICE = "telegram"
 
 async def keep_bot_running() -> None:
     """Start, restart and stop the bot as the settings say, until cancelled."""
-    token, task = "", None
+    token, task, lacks_token = "", None, False
     try:
         while True:
             try:
+                lacked, lacks_token = lacks_token, await in_database_thread(_lacks_token)
+                if lacks_token and not lacked:
+                    logger.warning("the bot is switched on and has no token")
                 wanted = await in_database_thread(_wanted_token)
             except DatabaseError:
                 logger.exception("the settings of the bot could not be read")
@@ -62,6 +65,10 @@ async def _stop(task: "asyncio.Task[None] | None") -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+def _lacks_token() -> bool:
+    return current(Telegram).enabled and not secret(BOT_TOKEN)
 
 
 def _wanted_token() -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chat.telegram.formatting import split
+from tests.chat.socket.test_attachments import PNG
 from tests.chat.telegram.bot_api_server import TOKEN
 from tests.chat.telegram.conftest import Bot
 
@@ -34,6 +35,19 @@ def test_a_conversation_goes_on_and_is_stored_like_any(bot: Bot, chat: int):
         bot.telegram.say(text, sender=ada, chat=chat)
         bot.telegram.texts(chat, number)
 
+    [session] = [
+        session
+        for session in bot.gateway.get("/api/sessions", limit=200)
+        if session["channel_session_key"] == str(chat)
+    ]
+    rows = bot.gateway.get(f"/api/sessions/{session['id']}/messages")
+    assert (session["channel"], session["message_count"]) == ("telegram", 2)
+    assert [(row["role"], row["content"]) for row in rows] == [
+        ("user", "the first"),
+        ("assistant", "You said: the first"),
+        ("user", "the second"),
+        ("assistant", "You said: the second"),
+    ]
     run = bot.gateway.get("/v1/runs", limit=1)["items"][0]
     messages = bot.gateway.get(f"/v1/runs/{run['run_id']}/state")["state"]["messages"]
     assert [message["text"] for message in messages][:2] == ["the first", "You said: the first"]
@@ -47,19 +61,47 @@ def test_anybody_may_say_start_and_learns_what_to_tell_the_admin(bot: Bot, chat:
 
     texts = bot.telegram.texts(chat, 3)
     assert all(str(chat) in text and "@Stranger" in text for text in texts)
+    assert all(text.startswith("Hello, I am Nova.") for text in texts)
 
 
 @pytest.mark.parametrize(
     ("sender", "said"),
-    [({"id": 5}, "is not linked"), (None, "Could not determine your Telegram ID.")],
+    [
+        (
+            {"id": 5},
+            "Your Telegram account is not linked. Ask your admin to link it, or send /start to "
+            "see your Telegram ID.",
+        ),
+        (None, "Could not determine your Telegram ID."),
+    ],
 )
 def test_who_is_not_linked_is_told_so_and_starts_nothing(bot: Bot, chat: int, sender, said: str):
     before = bot.gateway.get("/v1/runs")["total"]
 
     bot.telegram.say("hello", sender=sender, chat=chat)
 
-    assert said in bot.telegram.texts(chat)[0]
+    assert bot.telegram.texts(chat) == [said]
     assert bot.gateway.get("/v1/runs")["total"] == before
+
+
+def test_who_was_deactivated_is_not_linked_any_more(bot: Bot, chat: int):
+    ada = bot.user(chat)
+    bot.telegram.say("hello", sender=ada, chat=chat)
+    bot.telegram.texts(chat)
+    users = bot.gateway.get("/api/settings/auth/users")
+    bot.server.client.post(f"/api/settings/auth/users/{users[-1]['id']}/deactivate")
+
+    bot.telegram.say("hello again", sender=ada, chat=chat)
+
+    assert "is not linked" in bot.telegram.texts(chat, 2)[1]
+
+
+def test_a_role_that_may_not_chat_is_told_so(bot: Bot, chat: int):
+    viewer = bot.user(chat, role="viewer")
+
+    bot.telegram.say("hello", sender=viewer, chat=chat)
+
+    assert bot.telegram.texts(chat) == ["Your role may not chat. Ask your admin."]
 
 
 def test_files_of_strangers_are_not_even_fetched(bot: Bot, chat: int):
@@ -213,6 +255,22 @@ def test_files_are_stored_and_named_to_the_model(bot: Bot, chat: int):
     assert stored.read_bytes() == b"milk"
 
 
+def test_of_a_photo_the_largest_size_is_taken(bot: Bot, chat: int):
+    ada = bot.user(chat)
+    sizes = {f"small-{chat}": (90, 60), f"large-{chat}": (1_280, 853), f"middle-{chat}": (320, 213)}
+    photo = [
+        {"file_id": name, "width": width, "height": height, "file_size": 4}
+        for name, (width, height) in sizes.items()
+    ]
+    bot.telegram.files[f"large-{chat}"] = b"\xff\xd8\xff\xe0"
+
+    bot.telegram.say("", sender=ada, chat=chat, caption="what is this?", photo=photo)
+
+    assert "photo.jpg" in bot.telegram.texts(chat)[0]
+    asked = [call.body["file_id"] for call in bot.telegram.calls if call.method == "getFile"]
+    assert [name for name in asked if name.endswith(f"-{chat}")] == [f"large-{chat}"]
+
+
 def test_a_file_that_is_too_large_is_said_to_be(bot: Bot, chat: int):
     ada = bot.user(chat)
     document = {"file_id": "huge", "file_name": "huge.bin", "file_size": 30 * 1_048_576}
@@ -235,6 +293,60 @@ def test_what_a_run_attaches_is_sent(bot: Bot, chat: int):
     [sent] = bot.telegram.wait_for("sendDocument", chat=chat)
     assert sent["document"]["name"] == "report.txt"
     assert sent["document"]["data"] == b"all is well"
+
+
+def test_an_image_that_a_run_attaches_is_sent_as_a_photo(bot: Bot, chat: int):
+    ada = bot.user(chat)
+    folder = bot.server.data_dir / "files"
+    folder.mkdir(exist_ok=True)
+    (folder / "dot.png").write_bytes(PNG)
+
+    bot.telegram.say('!tool attach {"path": "dot.png"}\n!turn\n!say Here.', sender=ada, chat=chat)
+
+    [sent] = bot.telegram.wait_for("sendPhoto", chat=chat)
+    assert sent["photo"]["data"] == PNG
+
+
+def test_an_answer_of_nothing_is_said_to_be_none(bot: Bot, chat: int):
+    ada = bot.user(chat)
+
+    bot.telegram.say("!think about it", sender=ada, chat=chat)
+
+    assert bot.telegram.texts(chat) == ["(no response)"]
+
+
+def test_news_of_a_job_go_to_the_chat_of_its_owner_alone(bot: Bot, chat: int):
+    bot.user(chat)
+    owner = bot.gateway.get("/api/settings/auth/users")[-1]["id"]
+    bot.user(chat + 200_000)
+
+    for name, prompt in (("the report", "!repeat 2000 words"), ("the failure", "!fail auth")):
+        body = {"name": f"{name} {chat}", "prompt": prompt, "user_id": owner, "max_retries": 0}
+        schedule = {"kind": "interval", "every_ms": 3_600_000}
+        jobs = "/api/cron/jobs"
+        made = bot.server.client.post(jobs, json={**body, "schedule": schedule})
+        assert made.status_code == 201, made.text
+        bot.server.client.post(f"{jobs}/{made.json()['id']}/run")
+        bot.telegram.texts(chat, 1 if name == "the report" else 2)
+
+    report, failure = bot.telegram.texts(chat, 2)
+    assert report.startswith(f"✅ the report {chat}\nwords words")
+    assert report.endswith("...") and len(report) < 600
+    assert failure.startswith(f"❌ the failure {chat}\n") and "auth" in failure
+    assert all(int(call.body.get("chat_id", 0)) != chat + 200_000 for call in bot.telegram.calls)
+
+
+def test_news_of_the_assistants_jobs_go_to_administrators(bot: Bot, chat: int):
+    bot.user(chat, role="admin")
+    bot.user(chat + 100_000)
+    body = {"name": f"ours {chat}", "prompt": "!say All is well.", "user_id": ""}
+    schedule = {"kind": "interval", "every_ms": 3_600_000}
+    made = bot.server.client.post("/api/cron/jobs", json={**body, "schedule": schedule})
+
+    bot.server.client.post(f"/api/cron/jobs/{made.json()['id']}/run")
+
+    assert bot.telegram.texts(chat) == [f"✅ ours {chat}\nAll is well."]
+    assert all(int(call.body.get("chat_id", 0)) != chat + 100_000 for call in bot.telegram.calls)
 
 
 def test_new_begins_a_conversation_and_stop_ends_a_run(bot: Bot, chat: int):

@@ -2,9 +2,12 @@
 
 import pytest
 
+from tests.chat.gateway import Gateway
 from tests.chat.telegram.bot_api_server import TOKEN, BotApiServer
 from tests.chat.telegram.conftest import Bot
 from tests.conftest import StartServer
+from tests.e2e.driving import until
+from tests.server import RunningServer
 
 
 @pytest.fixture
@@ -47,3 +50,17 @@ def test_what_was_not_sent_when_it_was_killed_is_sent_after_the_restart(
     bot.server.start_again()
 
     assert telegram.texts(1) == ["I am back."]
+
+
+def test_switched_on_without_a_token_it_warns_and_all_else_goes_on(
+    server: RunningServer, gateway: Gateway
+):
+    path = "/api/settings/channels"
+    before = len(server.errors())
+
+    try:
+        assert server.client.put(path, json={"telegram": {"enabled": True}}).status_code == 200
+        until(lambda: "the bot is switched on and has no token" in server.errors()[before:])
+        assert gateway.chat("hello")["text"] == "You said: hello"
+    finally:
+        server.client.put(path, json={"telegram": {"enabled": False}})
