@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from argon2 import PasswordHasher
 from django.utils import timezone
 
 from accounts.models import ApiKey
@@ -117,6 +118,15 @@ def test_it_notes_the_use_of_a_key_once_a_minute(client, owner):
 
     assert first is not None
     assert ApiKey.objects.get(pk=owner.key.pk).last_used_at == first
+
+
+def test_a_hash_that_was_made_elsewhere_counts_by_its_own_parameters(client, owner):
+    elsewhere = PasswordHasher(time_cost=1, memory_cost=64, parallelism=2, hash_len=16)
+    ApiKey.objects.filter(pk=owner.key.pk).update(key_hash=elsewhere.hash(owner.secret))
+
+    assert client.get("/v1/runs", headers=owner.headers).status_code == 200
+    wrong = {"X-API-Key": owner.secret[:-1] + ("0" if owner.secret[-1] != "0" else "1")}
+    assert client.get("/v1/runs", headers=wrong).status_code == 401
 
 
 def test_two_keys_may_share_a_prefix(client, owner, teammate):

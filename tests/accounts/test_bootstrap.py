@@ -1,6 +1,7 @@
 """The first admin."""
 
 import logging
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -30,9 +31,10 @@ def test_the_key_has_the_known_shape_and_an_argon2id_hash():
 
     key = ApiKey.objects.get()
     assert secret is not None
-    assert secret.startswith("sp_live_") and len(secret) == 48
+    assert re.fullmatch(r"sp_live_[0-9a-f]{40}", secret)
     assert key.prefix == secret[8:16]
-    assert key.key_hash.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    salt, digest = r"[A-Za-z0-9+/]{22}", r"[A-Za-z0-9+/]{43}"  # 16 and 32 bytes
+    assert re.fullmatch(rf"\$argon2id\$v=19\$m=19456,t=2,p=1\${salt}\${digest}", key.key_hash)
     assert secret[16:] not in key.key_hash
 
 
@@ -63,6 +65,14 @@ def test_an_imported_key_that_could_be_guessed_or_not_be_sent_stops_the_start(im
         bootstrap_admin(imported_key=imported)
 
     assert not User.objects.exists()
+
+
+def test_an_empty_variable_is_none_and_an_empty_header_no_key(client):
+    bootstrap = bootstrap_admin(imported_key="")
+
+    assert bootstrap.secret is not None
+    assert client.get("/v1/runs", headers={"X-API-Key": ""}).status_code == 401
+    assert client.get("/v1/runs", headers={"X-API-Key": " "}).status_code == 401
 
 
 def test_it_is_recorded_without_the_key(caplog):
