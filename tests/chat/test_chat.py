@@ -54,6 +54,24 @@ def test_the_same_key_of_two_users_is_two_conversations(gateway: Gateway, as_rol
     assert mine["session_id"] != theirs["session_id"]
 
 
+def test_a_message_is_its_senders_whomever_it_names(gateway: Gateway, as_role: AsRole):
+    user = as_role("user")
+    me = user.get("/api/auth/verify")["user"]["id"]
+
+    session_id = user.chat("hello", user_id="somebody-else")["session_id"]
+
+    assert gateway.get(f"/api/sessions/{session_id}")["user_id"] == me
+
+
+def test_files_are_an_unknown_field_here(gateway: Gateway):
+    file = {"file_name": "a.txt", "mime_type": "text/plain", "data": "eA=="}
+
+    reply = gateway.chat("hello", attachments=[file])
+
+    assert reply["text"] == "You said: hello"
+    assert "attachments" not in reply
+
+
 def test_a_question_is_the_answer_and_the_next_message_its_response(gateway: Gateway):
     key = new_key()
     script = '!tool ask_human {"prompt": "Which colour?"}\n!turn\n!say Thank you.'
@@ -112,6 +130,16 @@ def test_a_model_that_fails_is_an_error(gateway: Gateway, script: str, status: i
 
     assert answer.status_code == status
     assert answer.json()["error"].startswith("Chat error: ")
+
+
+def test_what_was_said_is_kept_though_the_model_fails(as_role: AsRole):
+    user = as_role("user")
+
+    user.post_chat("!fail auth")
+
+    [session] = user.get("/api/sessions")
+    rows = user.get(f"/api/sessions/{session['id']}/messages")
+    assert [(row["role"], row["content"]) for row in rows] == [("user", "!fail auth")]
 
 
 @pytest.mark.parametrize(

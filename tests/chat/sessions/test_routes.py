@@ -65,6 +65,25 @@ def test_a_transcript_is_in_order_with_its_tool_calls(user: Gateway):
     }  # fmt: skip
 
 
+def test_a_call_that_fails_is_an_error_in_the_transcript(user: Gateway):
+    script = '!tool calculate {"expression": "1/0"}\n!turn\n!say Oh.'
+
+    session_id = user.chat(script)["session_id"]
+
+    rows = user.get(f"/api/sessions/{session_id}/messages")
+    [result] = [json.loads(row["content"]) for row in rows if row["role"] == "tool_result"]
+    assert result["is_error"] is True
+
+
+def test_an_answer_does_not_move_a_conversation(user: Gateway):
+    session_id = user.chat("!sleep 0.2\n!say late")["session_id"]
+
+    asked, answered = user.get(f"/api/sessions/{session_id}/messages")
+    session = user.get(f"/api/sessions/{session_id}")
+    assert session["last_message_at"] == asked["timestamp"] < answered["timestamp"]
+    assert session["message_count"] == 1
+
+
 def test_a_long_result_is_cut_at_500_bytes_and_at_a_character(user: Gateway, server: RunningServer):
     files = server.data_dir / "files"
     files.mkdir(exist_ok=True)

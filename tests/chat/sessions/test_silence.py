@@ -1,5 +1,7 @@
 """Conversations that silence ends, and what is kept of them."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.chat.conftest import AsRole
@@ -45,6 +47,20 @@ def test_after_a_gap_another_conversation_begins(
     closed = user.get(f"/api/sessions/{first}")
     assert (first == same, first == second) == (True, False)
     assert (closed["is_closed"], closed["summary"]) == (True, "Auto-closed: inactivity")
+
+
+def test_the_gap_of_telegram_is_that_of_the_settings(user: Gateway, server: RunningServer):
+    session_id = user.chat("hello", channel_id="telegram")["session_id"]
+    ten_minutes_ago = str(datetime.now(UTC) - timedelta(minutes=10))
+
+    age(server, session_id, ten_minutes_ago)
+    by_default = user.chat("back", channel_id="telegram")["session_id"]
+    age(server, session_id, ten_minutes_ago)
+    with stored_settings(server, "telegram", gap_minutes=5):
+        by_setting = user.chat("back again", channel_id="telegram")["session_id"]
+
+    assert by_default == session_id
+    assert by_setting != session_id
 
 
 def test_in_main_a_key_goes_on_for_ever(user: Gateway, server: RunningServer):

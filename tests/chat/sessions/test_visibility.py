@@ -61,3 +61,17 @@ def test_callers_whom_tokens_name_have_conversations_of_their_own(issuer: Issuer
     assert (first.status_code, second.status_code) == (200, 200), (first.content, second.content)
     assert len(seen_by(alice)) == len(seen_by(bob)) == 1
     assert seen_by(alice).isdisjoint(seen_by(bob))
+
+
+def test_a_list_has_twenty_unless_told_otherwise_and_two_hundred_at_most():
+    caller, now = make_caller(), timezone.now()
+    assert caller.member is not None
+    owner = caller.member.user.pk
+    Session.objects.bulk_create(
+        Session(owner=owner, channel="main", key=f"k{number}", last_message_at=now)
+        for number in range(205)
+    )
+
+    lengths = [len(caller.get("/api/sessions", **query).json()) for query in ({}, {"limit": 9_999})]
+
+    assert lengths == [20, 200]
