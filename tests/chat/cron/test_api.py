@@ -144,6 +144,7 @@ def test_a_job_that_is_run_now_leaves_a_record_and_an_unread_session(jobs: Jobs,
     assert list(started.json()) == list(record) == RUN_FIELDS
     assert (record["status"], record["result_summary"]) == ("success", "All is well.")
     assert (record["attempt"], record["job_id"]) == (-1, job["id"])
+    assert gateway.get(f"/api/sessions/{record['session_id']}")["is_read"] is False
     run = gateway.get(f"/v1/runs/{record['run_id']}")
     assert (run["status"], run["trigger_source"]) == ("done", "cron")
     assert jobs.runs(job["id"], limit=1) == [record]

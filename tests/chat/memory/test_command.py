@@ -1,6 +1,7 @@
 """`manage.py memory`: what goes out comes in again, and nothing else."""
 
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from chat.management.commands.memory import Command
 from chat.memory.documents import read_document, write_document
 from chat.memory.search import search
 from chat.models import MemoryDocument
+from project.lib.terminal import Terminal
 from tests.chat.memory.conftest import Configure
 from tests.runs.cli.conftest import Result
 
@@ -175,6 +177,30 @@ def test_a_reindex_follows_new_sizes_and_goes_on_where_it_was_broken_off(
     )
     assert len(before) == 1
     assert len(search("", "line", 10)) > 1
+
+
+class Screen(StringIO):
+    """What a person looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_reindex_shows_how_far_it_is_to_a_person_and_nothing_of_it_to_a_program(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TERM", "xterm")
+    for number in range(25):
+        write_document("", f"page{number}.md", "words", actor="test")
+    screen, out = Screen(), StringIO()
+
+    code = Command().dispatch(["reindex"], Terminal(out, screen))
+    piped = cli("reindex")
+
+    assert code == 0
+    assert "indexing" in screen.getvalue() and "25/25" in screen.getvalue()
+    assert out.getvalue() == piped.out == "indexed 25 of 25 documents\n"
+    assert piped.err == ""
 
 
 @pytest.mark.parametrize(

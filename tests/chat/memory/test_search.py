@@ -1,6 +1,8 @@
 """GET /api/memory/search: whose documents are found, by which words, in which order."""
 
+import string
 from collections.abc import Callable
+from random import Random
 
 import pytest
 
@@ -99,6 +101,34 @@ def test_a_query_without_a_word_that_occurs_finds_nothing(owner: Person, query: 
     owner.write("MEMORY.md", "\n" * 14 + "nova")
 
     assert owner.search(query) == []
+
+
+def test_any_string_of_punctuation_is_answered(owner: Person):
+    owner.write("MEMORY.md", "nova foo-bar")
+    marks = string.punctuation + "\0\n“”«»…—¿"
+    chosen = Random(15)
+    queries = [query for mark in marks for query in (mark, mark * 2, f"nova{mark}", f"{mark}nova")]
+    queries += ["".join(chosen.choices(marks, k=chosen.randint(2, 40))) for _ in range(100)]
+    queries += ["".join(chosen.choices(marks + "nova ", k=20)) for _ in range(100)]
+
+    refused = [query for query in queries if owner.get(q=query).status_code != 200]
+
+    assert refused == []
+
+
+def test_chunks_overlap_and_none_repeats_the_end_of_another(owner: Person):
+    line = "lantern ".ljust(99, "x")
+
+    for count, chunks in (
+        (20, {(1, 16), (13, 20)}),
+        (40, {(1, 16), (13, 28), (25, 40)}),
+        (10, {(1, 10)}),
+    ):
+        owner.write("MEMORY.md", "\n".join([line] * count))
+
+        hits = owner.search("lantern", limit=100)
+        assert {(hit["line_start"], hit["line_end"]) for hit in hits} == chunks
+        assert len(hits) == len(chunks)
 
 
 @pytest.mark.parametrize("query", ["", "  ", "\t\n"])

@@ -9,7 +9,8 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.services.users import UserChanges, update_user
-from chat.models import Message, Session
+from chat.live_settings.reading import forget
+from chat.models import Message, Session, SettingGroup
 from tests.factories import make_key, make_user
 
 pytestmark = pytest.mark.django_db
@@ -179,3 +180,35 @@ def test_nothing_in_the_page_runs_inline(owner: Client):
     assert "'unsafe-inline'" not in answer.headers["Content-Security-Policy"]
     assert re.findall(r"<script(?![^>]*\bsrc=)", text) == []
     assert not re.search(r"\s(?:on[a-z]+|style)=", text)
+
+
+def test_what_operators_write_is_text_and_no_markup_either(owner: Client):
+    harmful = "</script><img src=x onerror=alert(1)>"
+    values = {"greeting": harmful, "prompts": [harmful]}
+    SettingGroup.objects.create(name="frontend", values=values)
+    SettingGroup.objects.create(name="general", values={"agent_name": harmful})
+    forget()
+
+    text = owner.get("/").content.decode()
+    forget()
+
+    assert harmful not in text
+    assert "<img src=x" not in text
+    assert text.count("&lt;img src=x") >= 3
+
+
+def test_pages_of_others_are_framed_nowhere(owner: Client):
+    answer = owner.get("/")
+
+    policy = answer.headers["Content-Security-Policy"]
+    assert "<iframe" not in answer.content.decode()
+    assert "default-src 'none'" in policy
+    assert "frame-src" not in policy and "child-src" not in policy
+    assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+def test_other_sites_do_not_learn_which_page_led_to_them(owner: Client):
+    answer = owner.get("/")
+
+    assert '<meta name="referrer" content="no-referrer">' in answer.content.decode()
+    assert answer.headers["Referrer-Policy"] == "same-origin"

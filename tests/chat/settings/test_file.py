@@ -94,6 +94,19 @@ def test_it_is_over_the_environment_and_under_the_database(
     assert admin.get("/api/settings/cron")["max_concurrent_runs"] == 4
 
 
+def test_what_is_changed_elsewhere_leaves_it_as_its_author_wrote_it(
+    server: Server, admin: Caller, back_office: Caller
+):
+    written = f"# Why these values: ask Ada.\n{WHOLE}"
+    server.reads(written)
+
+    admin.put("/api/settings/frontend", {"greeting": "Hi", "prompts": []})
+    back_office.post_form("/admin/settings/memory/reset/", field="chunk_size")
+    server.looks()
+
+    assert server.path.read_text() == written
+
+
 def test_what_it_no_longer_says_is_the_default_again(server: Server, admin: Caller):
     server.reads(WHOLE)
 

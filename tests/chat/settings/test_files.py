@@ -46,6 +46,7 @@ def test_what_was_written_is_read_and_begins_the_next_conversation(admin: Caller
 
     assert admin.get("/api/settings/files/SOUL.md") == {"content": "# Be brief\n"}
     assert "# Be brief" in system_prompt("anybody")
+    assert [hit["source"] for hit in admin.get("/api/memory/search?q=brief")] == ["SOUL.md"]
     assert AuditRecord.objects.filter(fact_kind="document_written").count() == 1
 
 

@@ -1,13 +1,16 @@
 """The other groups of /api/settings, and who may change them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from chat.models import SettingChange
 from tests.chat.settings.callers import Caller
 from tests.chat.settings.conftest import AsRole
+from tests.factories import make_key
 
 MEMORY = {
     "half_life_days": 30.0,
@@ -140,6 +143,32 @@ def test_what_cannot_be_is_refused_by_name_and_changes_nothing(
     assert said in answer.json()["error"]
     assert admin.get(path) == DEFAULTS[group]
     assert not SettingChange.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_puts_at_once_one_counts_whole_and_none_is_missing_in_the_history():
+    secret = make_key(role="admin").secret
+
+    def put(number: int) -> int:
+        body = {**CRON, "default_max_retries": number, "max_concurrent_runs": number}
+        client = Client(headers={"X-API-Key": secret})
+        try:
+            answer = client.put("/api/settings/cron", body, content_type="application/json")
+            return answer.status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        statuses = list(pool.map(put, range(4, 11)))
+
+    assert statuses == [200] * 7
+    read = Client(headers={"X-API-Key": secret}).get("/api/settings/cron").json()
+    assert read["default_max_retries"] == read["max_concurrent_runs"] != CRON["max_concurrent_runs"]
+    changes = SettingChange.objects.filter(field="max_concurrent_runs").order_by("id")
+    before, after = zip(*changes.values_list("before", "after"), strict=True)
+    assert sorted(after) == list(range(4, 11))
+    assert before == (None, *after[:-1])
+    assert after[-1] == read["max_concurrent_runs"]
 
 
 def test_blank_prompts_are_dropped_before_they_are_counted(admin: Caller):
