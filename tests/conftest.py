@@ -212,6 +212,7 @@ _ANYWHERE = (
     "chat/settings/test_groups",
     "chat/socket/test_message_limits",
     "chat/telegram/test_formatting",
+    "chat/test_contract_table",
     "chat/test_frame_check",
     "e2e/test_graph_kill",
     "e2e/test_openai_endpoint",
