@@ -99,6 +99,20 @@ def test_what_the_settings_say_of_answers_is_asked_of_the_provider(
     assert 77 in (request.body.get("max_tokens"), request.body.get("max_completion_tokens"))
 
 
+def test_what_no_answer_can_be_made_of_ends_the_stream_without_counts(
+    gateway: Gateway, wire: OpenAIWireServer
+):
+    wire.script([wire.answer(tool_calls=[("c1", "calculate", '{"expression":')], usage=USAGE)] * 3)
+
+    with chat_socket(gateway.client) as socket:
+        end = ask(socket, "hi", model=MODEL)[-1]
+
+    assert end["is_error"] is True
+    assert end["errors"][0].startswith("Stream error: ")
+    assert {end[name] for name in end if name.endswith("tokens") or name == "cost_usd"} == {0}
+    assert end["num_turns"] == 0
+
+
 def test_a_model_whose_provider_has_no_key_is_a_503_and_opens_no_session(gateway: Gateway):
     general = gateway.get("/api/settings/general")
     before = gateway.get("/api/sessions", limit=200)
