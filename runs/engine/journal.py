@@ -13,6 +13,7 @@ from runs.live import TextDelta, hub
 from runs.log.append import RunTail, Staged
 from runs.log.redaction import redact_text
 from runs.log.writer import GroupCommitWriter
+from runs.signals import run_waiting, tell
 
 #: Events that a run may be ahead of the disk: what it holds in memory has a bound.
 MAX_AHEAD = 1_000
@@ -186,3 +187,6 @@ def _tell_watchers(staged: Staged, committed: "asyncio.Future[None]") -> None:
     if not committed.cancelled() and committed.exception() is None:
         hub.publish(staged.run_id, staged.events)
         news.publish_run(staged.run_id)
+        last = staged.events[-1] if staged.events else None
+        if last is not None and last.kind == InputRequested.kind:  # nothing follows a question
+            tell(run_waiting, run_id=staged.run_id, seq=last.seq)

@@ -1,13 +1,9 @@
 """Metrics and the signal of a run's end, whoever appended the terminal event."""
 
-import logging
-
 from runs import metrics
 from runs.event_types import Payload, RunCancelled, RunCompleted, RunFailed
 from runs.metrics import labelled
-from runs.signals import run_finished
-
-logger = logging.getLogger(__name__)
+from runs.signals import run_finished, tell
 
 
 def observe_terminal(run_id: str, terminal: Payload, duration_ms: int) -> None:
@@ -16,9 +12,7 @@ def observe_terminal(run_id: str, terminal: Payload, duration_ms: int) -> None:
     labelled(metrics.run_terminal, status, error_type).inc()
     labelled(metrics.run_duration, status).observe(duration_ms / 1000)
     labelled(metrics.jobs, job).inc()
-    for receiver, result in run_finished.send_robust(sender=None, run_id=run_id):
-        if isinstance(result, Exception):
-            logger.error("a run_finished receiver failed: %r", receiver, exc_info=result)
+    tell(run_finished, run_id=run_id)
 
 
 def _labels(terminal: Payload) -> tuple[str, str, str]:

@@ -44,6 +44,7 @@ from runs.log.read import read_heads, walk_events
 from runs.models import MailboxItem, Run
 from runs.services.checkpoints import load_history
 from runs.services.first_event import first_event_of
+from runs.signals import run_answered, tell
 from runs.storable import complaint_about
 from runs.tools.arguments import first_violation
 
@@ -211,6 +212,7 @@ def _respond(
     answer = _answer(response, asked.schema)
     received = InputReceived(answer, actor, asked.call_id, asked.path)
     run = _continue(run_id, Run.Status.AWAITING_INPUT, RunNotWaiting, received)
+    transaction.on_commit(lambda: tell(run_answered, run_id=run_id, seq=run.head_seq))
     claimed = {"actor_claimed": actor_claimed} if actor_claimed else {}
     _record("respond", run_id, actor, body_hash=body_hash, **claimed)
     _record("respond_orchestrated", run_id, actor)

@@ -1,4 +1,4 @@
-"""Fetching a URL that a stranger or a model gave us, without being turned against our own network.
+"""Requests to a URL that a stranger or a model gave us, without being turned against our network.
 
 The name is resolved once, every address it has is checked, and the connection goes to one of the
 checked addresses: a name that resolves differently the second time (DNS rebinding) gains nothing.
@@ -25,6 +25,7 @@ from runs.tools.addresses import Network, is_in, is_public, parse_address, parse
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 MAX_URL_CHARACTERS = 8192
+GLANCE_SECONDS = 1.0  # for a body that matters little
 _HOST = re.compile(rb"[a-z0-9._-]+|[0-9a-f:.]+")  # as the URL parser leaves it: lower case
 _REDIRECTS = {301, 302, 303, 307, 308}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -104,10 +105,31 @@ async def fetch(
         raise TransferFailed(f"no answer within {rules.total_seconds:g} seconds") from None
 
 
+async def post(
+    url: str,
+    body: bytes,
+    rules: FetchRules,
+    *,
+    headers: Mapping[str, str],
+    resolve: Resolver = resolve_host,
+) -> Fetched:
+    """POST `body` to `url` under `rules`. Raises a `FetchError`.
+
+    A redirect is an answer and is not followed: it would carry the body to who was never named.
+    The status is what counts; of a body that ends badly, or not within moments, there is what came.
+    """
+    fetcher = _Fetcher(rules, dict(headers), resolve, "POST", body)
+    try:
+        async with asyncio.timeout(rules.total_seconds):
+            return await fetcher.send(parse_url(url))
+    except TimeoutError:
+        raise TransferFailed(f"no answer within {rules.total_seconds:g} seconds") from None
+
+
 async def _follow(url: str, fetcher: "_Fetcher") -> Fetched:
     target = parse_url(url)
     for _ in range(fetcher.rules.max_redirects + 1):
-        answer = await fetcher.get(target)
+        answer = await fetcher.send(target)
         location = answer.headers.get("location")
         if answer.status not in _REDIRECTS or not location:
             return answer
@@ -149,13 +171,15 @@ class _Fetcher:
     rules: FetchRules
     headers: dict[str, str]
     resolve: Resolver
+    method: str = "GET"
+    content: bytes | None = None
 
-    async def get(self, url: httpx.URL) -> Fetched:
+    async def send(self, url: httpx.URL) -> Fetched:
         addresses = await self._checked_addresses(url)
         failure: httpx.HTTPError | None = None
         for address in addresses:
             try:
-                return await self._get_from(address, url)
+                return await self._send_to(address, url)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error  # the next address may answer
             except httpx.HTTPError as error:
@@ -195,12 +219,13 @@ class _Fetcher:
         if port not in self.rules.ports:
             raise PortNotAllowed(f"requests to port {port} are not allowed")
 
-    async def _get_from(self, address: str, url: httpx.URL) -> Fetched:
+    async def _send_to(self, address: str, url: httpx.URL) -> Fetched:
         transport = httpx.AsyncHTTPTransport(verify=_tls(), trust_env=False, retries=0)
         async with transport:
             response = await transport.handle_async_request(self._request(address, url))
+            read = _read if self.method == "GET" else _glance
             try:
-                body, truncated = await _read(response, self.rules.max_body_bytes)
+                body, truncated = await read(response, self.rules.max_body_bytes)
             finally:
                 await response.aclose()
         return Fetched(str(url), response.status_code, response.headers, body, truncated)
@@ -208,8 +233,9 @@ class _Fetcher:
     def _request(self, address: str, url: httpx.URL) -> httpx.Request:
         """To the checked address by number; the name stays in `Host` and in the TLS handshake."""
         return httpx.Request(
-            "GET",
+            self.method,
             url.copy_with(host=address),
+            content=self.content,
             headers={
                 "Host": url.netloc.decode("ascii"),
                 "User-Agent": "starport",
@@ -255,6 +281,26 @@ async def _read(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
     except zlib.error:
         raise TransferFailed("the body is not encoded as the host says") from None
     return bytes(body), False
+
+
+async def _glance(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
+    """What comes of the body at once, up to `limit` bytes, and whether that is not all of it.
+
+    As it was sent: who encodes what they were asked not to is not worth unpacking.
+    """
+    body = bytearray()
+    assert isinstance(response.stream, AsyncIterable)
+    try:
+        async with asyncio.timeout(GLANCE_SECONDS):
+            async for chunk in response.stream:
+                body += chunk
+                if len(body) > limit:
+                    break
+            else:
+                return bytes(body), False
+    except (TimeoutError, httpx.HTTPError):
+        pass  # the status came whole
+    return bytes(body[:limit]), True
 
 
 def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:

@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import datetime
 import gzip
 import itertools
@@ -21,6 +22,7 @@ from runs.tools.fetch import (
     SchemeNotAllowed,
     TransferFailed,
     fetch,
+    post,
 )
 from tests.runs.tools.servers import AsgiThread, http_server, redirect, response
 
@@ -396,3 +398,56 @@ async def test_a_replay_of_the_tool_contacts_nobody(settings, context):
 
     assert live["body"] == replayed["body"] == "0"
     assert len(server.requests) == 1
+
+
+# --- POST -------------------------------------------------------------------------------------
+
+
+async def test_a_post_brings_its_body_and_headers_and_follows_no_redirect():
+    bodies = []
+
+    async def receive(scope, receive, send):
+        message = await receive()
+        bodies.append((scope["method"], scope["path"], dict(scope["headers"]), message["body"]))
+        await send(
+            {"type": "http.response.start", "status": 307, "headers": [(b"location", b"/there")]}
+        )
+        await send({"type": "http.response.body", "body": b"over there"})
+
+    with AsgiThread(receive) as server:
+        url = f"http://127.0.0.1:{server.port}/here"
+        answer = await post(url, b"{}", ONLY_THIS_MACHINE, headers={"X-Kind": "test"})
+
+    [(method, path, headers, body)] = bodies
+    assert (method, path, headers[b"x-kind"], body) == ("POST", "/here", b"test", b"{}")
+    assert (answer.status, answer.body, answer.truncated) == (307, b"over there", False)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/", "http://[::ffff:10.0.0.1]/", "file:///x"])
+async def test_a_post_goes_no_further_than_a_get(url):
+    with pytest.raises((AddressNotAllowed, SchemeNotAllowed)):
+        await post(url, b"{}", STRICT, headers={})
+
+
+async def test_a_post_whose_answer_does_not_end_has_its_status():
+    endless = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nthanks"
+    async with http_server(lambda path, headers: endless) as server:
+        cut_off = await post(server.url(), b"", ONLY_THIS_MACHINE, headers={})
+
+    assert (cut_off.status, cut_off.body, cut_off.truncated) == (200, b"thanks", True)
+
+
+async def test_a_post_that_is_not_answered_is_given_up():
+    gone = asyncio.Event()
+
+    async def never(reader, writer):
+        await reader.read()  # until the other side hangs up
+        writer.close()
+        gone.set()
+
+    rules = dataclasses.replace(ONLY_THIS_MACHINE, total_seconds=0.2)
+    async with await asyncio.start_server(never, "127.0.0.1", 0) as listener:
+        url = "http://127.0.0.1:{1}/".format(*listener.sockets[0].getsockname())
+        with pytest.raises(TransferFailed, match=r"within 0\.2 seconds"):
+            await post(url, b"{}", rules, headers={})
+        await gone.wait()
