@@ -187,3 +187,24 @@ class CronJobUnderWay(ChatError):
 
 class NotYourJob(ChatError):
     """Jobs are made for oneself; administrators make them for others and for the assistant."""
+
+
+class WebhookNotFound(ChatError):
+    """There is no such endpoint."""
+
+    def __init__(self) -> None:
+        super().__init__("Webhook not found")
+
+
+class WebhookDeliveryNotFound(ChatError):
+    """The endpoint's log has no such delivery."""
+
+    def __init__(self) -> None:
+        super().__init__("Webhook delivery not found")
+
+
+class WebhookDisabled(ChatError):
+    """A disabled endpoint gets nothing, not even by hand."""
+
+    def __init__(self) -> None:
+        super().__init__("This webhook is disabled")

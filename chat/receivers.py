@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
@@ -15,7 +15,9 @@ from chat.cron.clock import clock
 from chat.models import Exchange
 from chat.services import turns
 from chat.signals import document_written, settings_changed
-from runs.signals import run_finished
+from chat.webhooks import telling
+from instances.signals import instance_changed
+from runs.signals import run_answered, run_finished, run_waiting
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,17 @@ def run_has_ended(run_id: str, **_: object) -> None:
     _ended.put(run_id)
     _thread.submit(_tell_of_ended)
     recording.run_has_ended()
+
+
+@receiver((run_waiting, run_answered), dispatch_uid="chat.approval_news")
+def approval_news(run_id: str, seq: int, **_: object) -> None:
+    """Best effort, as above: `chat.webhooks.telling.Sweep` finds what gets lost."""
+    _thread.submit(_announce, telling.run_has_asked_or_was_answered, run_id, seq)
+
+
+@receiver(instance_changed, dispatch_uid="chat.instance_news")
+def instance_news(change: telling.Change, **_: object) -> None:
+    _thread.submit(_announce, telling.instances_have_changed, [change])
 
 
 @receiver(settings_changed, dispatch_uid="chat.cron_settings_changed")
@@ -62,6 +75,15 @@ def _tell_of_ended() -> None:
         return
     for run_id in ours:
         _told(run_id)
+    _announce(telling.runs_have_ended, run_ids)
+
+
+def _announce(put: Callable[..., None], *facts: object) -> None:
+    close_old_connections()
+    try:
+        put(*facts)
+    except Exception:
+        logger.exception("webhooks could not be told yet")
 
 
 def _taken() -> Collection[str]:

@@ -84,6 +84,8 @@ STARPORT_MCP_SERVERS = env_str("STARPORT_MCP_SERVERS")
 # What fires runs by itself; read when a server starts, and absent is empty.
 STARPORT_TRIGGERS_FILE = DATA_DIR / "config" / "triggers.yaml"
 STARPORT_DELIVERY_DAYS = env_int("STARPORT_DELIVERY_DAYS", 30, minimum=1)  # of the delivery log
+# Days that outgoing webhooks' messages and deliveries are kept; retries take a little over three.
+STARPORT_WEBHOOK_DAYS = env_int("STARPORT_WEBHOOK_DAYS", 30, minimum=4)
 
 # Live settings as the operator writes them down; watched while a server runs. Absent is empty.
 STARPORT_SETTINGS_FILE = DATA_DIR / "config" / "agent.toml"
@@ -336,6 +338,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "runs.graph_api.stream_schema.describe_stream",
         "chat.api.schema_socket.describe_socket",
+        "chat.api.schema_webhook_messages.describe_messages",
     ],
     "SERVE_INCLUDE_SCHEMA": False,
 }

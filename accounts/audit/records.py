@@ -60,8 +60,15 @@ KINDS = (
     "unhandled_exception",
     "user_created",
     "user_updated",
+    "webhook_endpoint_created",
+    "webhook_endpoint_deleted",
+    "webhook_endpoint_disabled",
+    "webhook_endpoint_updated",
+    "webhook_message_redelivered",
     "webhook_redelivered",
+    "webhook_secret_rotated",
     "webhook_signature_invalid",
+    "webhook_test_requested",
 )
 
 PACK_VERSION = "1.0"

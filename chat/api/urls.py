@@ -40,6 +40,14 @@ from chat.api.users import (
     UsersView,
     UserView,
 )
+from chat.api.webhooks import (
+    RedeliverView,
+    RotateView,
+    WebhookDeliveriesView,
+    WebhooksView,
+    WebhookTestView,
+    WebhookView,
+)
 
 urlpatterns: list[URLPattern] = [
     path("api/chat", ChatView.as_view()),
@@ -92,6 +100,16 @@ urlpatterns: list[URLPattern] = [
     path("api/settings/frontend", FrontendView.as_view()),
     path("api/settings/attachments", AttachmentsView.as_view()),
     path("api/settings/heartbeat", HeartbeatView.as_view()),
+    # Outgoing webhooks
+    path("api/settings/webhooks", WebhooksView.as_view()),
+    path("api/settings/webhooks/<str:endpoint_id>", WebhookView.as_view()),
+    path("api/settings/webhooks/<str:endpoint_id>/rotate", RotateView.as_view()),
+    path("api/settings/webhooks/<str:endpoint_id>/test", WebhookTestView.as_view()),
+    path("api/settings/webhooks/<str:endpoint_id>/deliveries", WebhookDeliveriesView.as_view()),
+    path(
+        "api/settings/webhooks/<str:endpoint_id>/deliveries/<str:delivery_id>/redeliver",
+        RedeliverView.as_view(),
+    ),
     # A path: names with slashes are no files that may be edited, instead of no routes.
     path("api/settings/files/<path:name>", FileView.as_view()),
 ]

@@ -7,6 +7,13 @@ from chat.models.memory import DailyEntry, MemoryChunk, MemoryDocument
 from chat.models.sessions import Exchange, Message, Session
 from chat.models.settings import Secret, SettingChange, SettingGroup
 from chat.models.telegram import TelegramLink, TelegramReply
+from chat.models.webhooks import (
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookMark,
+    WebhookMessage,
+)
 
 __all__ = [
     "CronJob",
@@ -25,4 +32,9 @@ __all__ = [
     "TelegramLink",
     "TelegramReply",
     "UsageRow",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookMark",
+    "WebhookMessage",
 ]

@@ -22,6 +22,7 @@ from chat.cron.lifecycle import post_start_prompts
 from chat.live_settings.watching import keep_fresh, watch_settings_file
 from chat.services import turns
 from chat.telegram.service import keep_bot_running
+from chat.webhooks.courier import Courier, keep_looking
 from instances.backends import is_local, local_folder
 from project.lib.pool import in_database_thread
 from runs import dispatch, news, watching
@@ -140,11 +141,19 @@ async def local_instances() -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def webhooks() -> AsyncIterator[None]:
+    """Tells endpoints of what happens, whoever executes the runs."""
+    async with _chore(Courier(_owner()).run()), _chore(keep_looking()):
+        yield
+
+
 #: Started in this order and stopped in the reverse one.
 SERVICES: tuple[Service, ...] = (
     live_settings,
     watch_rows,
     accounts_of_usage,
+    webhooks,
     engine,
     cron,
     cron_jobs,

@@ -10,20 +10,39 @@ from django.utils import timezone
 
 from accounts.principals import OPEN
 from chat.cron.records import exchange_of, record_ids_of
-from chat.models import CronJob, CronRun, Exchange, Session
+from chat.models import CronJob, CronRun, Exchange, Session, WebhookDelivery, WebhookMessage
 from chat.services import turns
 from chat.services.posting import Incoming, post_message
 from chat.services.sessions import Address
+from chat.webhooks.claims import claim_due, count_waiting, next_due
+from chat.webhooks.definitions import NewEndpoint
+from chat.webhooks.endpoints import create_endpoint, request_test
+from chat.webhooks.finding import news_of_ends
+from chat.webhooks.log import deliveries_of, forget_old_messages
+from chat.webhooks.outbox import publish
 from runs.services.starting import Idempotency
+from tests.runs.inspector.logs import write_run
 
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.skipif(connection.vendor != "sqlite", reason="plans of SQLite"),
 ]
 
-TABLES = ("chat_exchange", "chat_message", "chat_cronrun")
+TABLES = (
+    "chat_exchange",
+    "chat_message",
+    "chat_cronrun",
+    "chat_webhookdelivery",
+    "chat_webhookmessage",
+)
 #: Indexes that hold what is open and nothing else.
-OF_WHAT_IS_OPEN = ("exchange_under_way", "exchange_waiting", "cron_run_running", "cron_run_waiting")
+OF_WHAT_IS_OPEN = (
+    "exchange_under_way",
+    "exchange_waiting",
+    "cron_run_running",
+    "cron_run_waiting",
+    "webhook_delivery_due",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -43,8 +62,21 @@ def _history(settings: object) -> None:
         CronRun(job=job, due_at=number, status="success", run_id=f"r{number}")
         for number in range(2_000)
     )
+    _deliveries()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
+
+
+def _deliveries() -> None:
+    wanted = NewEndpoint(url="https://example.com", events=["run.*"])
+    endpoint = create_endpoint(wanted, actor="test").endpoint
+    messages = [WebhookMessage(type="run.failed", key=f"k{number}") for number in range(2_000)]
+    WebhookMessage.objects.bulk_create(messages)
+    WebhookDelivery.objects.bulk_create(
+        WebhookDelivery(endpoint=endpoint, message=message, state="delivered")
+        for message in messages
+    )
+    request_test(endpoint.pk, actor="test")
 
 
 @contextmanager
@@ -90,3 +122,20 @@ def test_the_scheduler_finds_what_is_under_way():
         list(CronRun.objects.running())
         list(CronRun.objects.filter(status="pending").order_by("due_at", "attempt"))
         exchange_of(record)
+
+
+def test_the_courier_finds_what_is_due():
+    with no_table_is_walked():
+        [letter] = claim_due("me", timezone.now(), {})
+        next_due()
+        count_waiting()
+    with no_table_is_walked():
+        deliveries_of(letter.endpoint_id, limit=50)
+
+
+def test_what_has_happened_finds_its_message():
+    run = write_run(end="failed")
+    with no_table_is_walked():
+        assert publish(news_of_ends([run.id])) == 1
+        assert publish(news_of_ends([run.id])) == 0
+        forget_old_messages()

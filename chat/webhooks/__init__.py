@@ -1,0 +1,1 @@
+"""Outgoing webhooks: who asked for it is told of what happens, in the Standard Webhooks format."""
