@@ -26,7 +26,11 @@ class Instance(models.Model):
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     status_since = models.DateTimeField()
+    #: When it was last seen to begin: created, continued or restarted. Empty: before our time.
+    started_at = models.DateTimeField(null=True, blank=True)
     stale_since = models.DateTimeField(null=True, blank=True)  # by the monitor's judgement
+    #: Since when the monitor restarts it no more; until it recovers, or somebody restarts it.
+    given_up_at = models.DateTimeField(null=True, blank=True)
     # The last health there was; all of it or nothing.
     cpu_percent = models.FloatField(null=True, blank=True)
     memory_mb = models.BigIntegerField(null=True, blank=True)
@@ -107,7 +111,10 @@ class StatusChange(models.Model):
 
 
 class RestartAttempt(models.Model):
-    """The monitor restarted an instance, or tried. From these follow back-off and cap."""
+    """The monitor restarted an instance, or tried. From these follow back-off and cap.
+
+    The row is there before the backend is asked, as a failure, so that a crash in between counts.
+    """
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="restart_attempts")
     at = models.DateTimeField()

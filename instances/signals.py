@@ -8,15 +8,21 @@ from django.dispatch import Signal
 logger = logging.getLogger(__name__)
 
 #: An instance has another status now. Keyword argument: `change`, an
-#: `instances.services.recording.Change`. Connect a receiver to be called back.
+#: `instances.services.changes.Change`. Connect a receiver to be called back.
 instance_changed = Signal()
+#: The same, once for all that one transaction changed: a backend that fails may change hundreds.
+#: Keyword argument: `changes`, in their order.
+changes_recorded = Signal()
+#: The monitor restarts an instance no more. Keyword arguments: `instance_id`, `name`, `why`.
+instance_given_up = Signal()
 
 
 def send_on_commit(signal: Signal, **facts: object) -> None:
-    transaction.on_commit(lambda: _send(signal, facts))
+    transaction.on_commit(lambda: send(signal, **facts))
 
 
-def _send(signal: Signal, facts: dict[str, object]) -> None:
+def send(signal: Signal, **facts: object) -> None:
+    """What a receiver raises is logged and harms nobody."""
     for receiver, result in signal.send_robust(sender=None, **facts):
         if isinstance(result, Exception):
             logger.error(

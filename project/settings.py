@@ -461,9 +461,10 @@ STARPORT_INSTANCE_API_KEY = env_secret("STARPOD_INSTANCE_API_KEY") or env_secret
 )
 # Seconds without a byte of its answer before a request to the backend fails.
 STARPORT_INSTANCE_TIMEOUT = env_int("STARPORT_INSTANCE_TIMEOUT", 30, minimum=1)
-# Seconds between two looks at all instances, and how old a heartbeat may be.
-STARPORT_INSTANCE_POLL_SECONDS = env_int("STARPORT_INSTANCE_POLL_SECONDS", 30, minimum=1)
-STARPORT_INSTANCE_HEARTBEAT_TIMEOUT = env_int("STARPORT_INSTANCE_HEARTBEAT_TIMEOUT", 90, minimum=1)
+# Seconds between two looks at all instances, and how old a heartbeat may be. Live settings: these
+# count where nobody has set another; 0: nobody said.
+STARPORT_INSTANCE_POLL_SECONDS = env_int("STARPORT_INSTANCE_POLL_SECONDS", 0, minimum=1)
+STARPORT_INSTANCE_HEARTBEAT_TIMEOUT = env_int("STARPORT_INSTANCE_HEARTBEAT_TIMEOUT", 0, minimum=1)
 
 # Models: `provider:model`, the first is the default. Empty: found from the keys below, Ollama, the
 # built-in ones.

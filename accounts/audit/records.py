@@ -29,6 +29,8 @@ KINDS = (
     "graph_registered",
     "graph_retired",
     "instance_command",
+    "instance_given_up",
+    "instance_restarted",
     "instance_status_changed",
     "lifecycle_cancel",
     "lifecycle_pause",
