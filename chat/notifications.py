@@ -26,16 +26,22 @@ PREVIEW_BYTES = 500
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A job is done. `owner` is the user whose it is; empty: the assistant's, told to admins."""
+    """A job is done, say. `owner` is the user whose it is; empty: the assistant's, told to admins.
+
+    With a `capability` it is about what belongs to nobody, and whoever holds that may know.
+    """
 
     owner: str
     job_name: str
     session_id: str  # empty after a failure: clients open what is named here
     result_preview: str  # at most 500 bytes and `...`
     success: bool
+    capability: str = ""
 
     def is_for(self, principal: Principal) -> bool:
         """Its owner may see it, and whoever sees everybody's sessions."""
+        if self.capability:
+            return principal.can(self.capability)
         return sees_all_sessions(principal) or (
             bool(self.owner) and principal.user_id == self.owner
         )

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
@@ -12,11 +12,13 @@ from django.dispatch import receiver
 from chat.costs import recording
 from chat.cron import lifecycle, settling
 from chat.cron.clock import clock
+from chat.instance_news import tell_of_changes, tell_of_giving_up
 from chat.models import Exchange
 from chat.services import turns
 from chat.signals import document_written, settings_changed
 from chat.webhooks import telling
-from instances.signals import instance_changed
+from instances.services.changes import Change
+from instances.signals import changes_recorded, instance_changed, instance_given_up
 from runs.signals import run_answered, run_finished, run_waiting
 
 logger = logging.getLogger(__name__)
@@ -58,6 +60,16 @@ def cron_follows(group: str, **_: object) -> None:
 def heartbeat_follows(name: str, **_: object) -> None:
     if name == "HEARTBEAT.md":
         transaction.on_commit(clock.wake)
+
+
+@receiver(changes_recorded, dispatch_uid="chat.instances_have_changed")
+def instances_have_changed(changes: Sequence[Change], **_: object) -> None:
+    tell_of_changes(changes)
+
+
+@receiver(instance_given_up, dispatch_uid="chat.instance_is_given_up")
+def instance_is_given_up(instance_id: str, name: str, why: str, **_: object) -> None:
+    tell_of_giving_up(name or instance_id, why)
 
 
 def _tell_of_ended() -> None:

@@ -14,7 +14,7 @@ from chat.live_settings.words import complaint
 MAX_BYTES = 1_048_576
 
 #: Tables that are a group of the same name. The general settings stand at the top.
-_TABLES = ("memory", "cron", "frontend", "attachments", "compaction", "redaction")
+_TABLES = ("memory", "cron", "frontend", "attachments", "compaction", "redaction", "instances")
 #: Where other programs keep their secrets in this file. Ours are in the environment, or entered.
 _SECRET_KEYS = frozenset({"api_key", "bot_token", "api_keys", "token", "secret", "password"})
 

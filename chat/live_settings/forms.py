@@ -38,6 +38,11 @@ HELP = {
     "context_budget": "estimated tokens of history",
     "built_in": "patterns for keys of well-known services, and our own",
     "patterns": "regular expressions of Python, one a line: what matches becomes [redacted]",
+    "poll_seconds": "seconds from one look at all instances to the next",
+    "heartbeat_timeout": "seconds; an instance whose last heartbeat is older is stale",
+    "auto_restart": "whether a stale instance is restarted",
+    "restarts_per_hour": "of one instance; after as many it is given up on",
+    "keep_samples_hours": "hours; 0: what polls measure is not kept",
     "openai_base_url": "empty: the provider's own; a key that is set is sent there",
 }
 

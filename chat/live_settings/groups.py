@@ -185,6 +185,17 @@ class Providers(Group):
     ollama_base_url: Annotated[str, AfterValidator(_base_url)] = ""
 
 
+class Instances(Group):
+    """How instances are watched, and what becomes of those that have gone silent."""
+
+    poll_seconds: int = Field(30, ge=1, le=86_400)  # from one look at all to the next
+    heartbeat_timeout: int = Field(90, ge=1, le=86_400)  # seconds; what is older is stale
+    auto_restart: bool = True
+    #: Of one instance; after as many the monitor gives up on it.
+    restarts_per_hour: int = Field(3, ge=1, le=60)
+    keep_samples_hours: int = Field(72, ge=0, le=8_784)  # 0: none are kept
+
+
 #: What is read when a server starts and does not act before.
 AFTER_RESTART = frozenset({"server_addr"})
 
@@ -199,4 +210,5 @@ GROUPS: dict[str, type[Group]] = {
     "compaction": Compaction,
     "redaction": Redaction,
     "providers": Providers,
+    "instances": Instances,
 }

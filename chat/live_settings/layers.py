@@ -28,6 +28,11 @@ PROVIDER_ADDRESSES = {
     "openrouter_base_url": "OPENROUTER_BASE_URL",
     "ollama_base_url": "OLLAMA_BASE_URL",
 }
+#: The same of Instances.
+INSTANCE_SETTINGS = {
+    "poll_seconds": "STARPORT_INSTANCE_POLL_SECONDS",
+    "heartbeat_timeout": "STARPORT_INSTANCE_HEARTBEAT_TIMEOUT",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,9 @@ def environment_values(name: str) -> dict[str, Any]:
         if ollama and "://" not in ollama:  # OLLAMA_HOST may be a bare `host:port`
             said["ollama_base_url"] = f"http://{ollama}"
         return _usable(name, {key: value for key, value in said.items() if value})
+    if name == "instances":
+        numbers = {key: getattr(settings, setting) for key, setting in INSTANCE_SETTINGS.items()}
+        return _usable(name, {key: value for key, value in numbers.items() if value})
     return {}
 
 

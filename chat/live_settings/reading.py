@@ -16,9 +16,17 @@ from django.db import DatabaseError
 
 from accounts.management.preflight import database_exists
 from chat.live_settings import stored_secrets
-from chat.live_settings.groups import GROUPS, Group, Providers, Redaction
-from chat.live_settings.layers import NAMES, PROVIDER_ADDRESSES, Layers, fitting, layers_of
+from chat.live_settings.groups import GROUPS, Group, Instances, Providers, Redaction
+from chat.live_settings.layers import (
+    NAMES,
+    PROVIDER_ADDRESSES,
+    Layers,
+    as_json,
+    fitting,
+    layers_of,
+)
 from chat.models import SettingGroup
+from instances.operator_settings import MonitorSettings
 from runs.operator_settings import OperatorSettings
 
 logger = logging.getLogger(__name__)
@@ -126,6 +134,11 @@ def _group(name: str, layers: Layers) -> Group:
     or what lies beneath may have changed: then the database alone counts, or nothing does."""
     over_defaults = {**layers.defaults, **layers.database}
     return fitting(name, (layers.merged, over_defaults, layers.defaults))
+
+
+def for_instances() -> MonitorSettings:
+    """What the monitor of instances asks for."""
+    return MonitorSettings(**as_json(current(Instances)))
 
 
 class OperatorSource:

@@ -248,7 +248,9 @@ class Bot:
                 logger.exception("a reply failed")
 
     def _hear(self, notification: Notification) -> None:
-        """From any thread."""
+        """From any thread. Of what goes well with instances nobody wants a message."""
+        if notification.capability and notification.success:
+            return
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(lambda: self._start(self._tell(notification)))
 

@@ -21,6 +21,7 @@ from chat.cron.firing import fire_due as fire_due_jobs
 from chat.cron.lifecycle import post_start_prompts
 from chat.live_settings.watching import keep_fresh, watch_settings_file
 from chat.services import turns
+from chat.services.instance_watch import keep_instances_watched
 from chat.telegram.service import keep_bot_running
 from chat.webhooks.courier import Courier, keep_looking
 from instances.backends import is_local, local_folder
@@ -110,6 +111,13 @@ async def telegram() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def instance_monitor() -> AsyncIterator[None]:
+    """Watches the instances of the backend, where one is configured."""
+    async with _chore(keep_instances_watched()):
+        yield
+
+
+@asynccontextmanager
 async def cron_jobs() -> AsyncIterator[None]:
     """Runs prompts by time, and those of the start, whoever executes the runs."""
     async with _chore(job_clock.run(fire_due_jobs)), _chore(_post_start_prompts()):
@@ -160,6 +168,7 @@ SERVICES: tuple[Service, ...] = (
     conversations,
     telegram,
     local_instances,
+    instance_monitor,
 )
 
 
