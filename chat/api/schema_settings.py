@@ -53,6 +53,14 @@ class MemorySettings(Shape):
     self_improve: bool
 
 
+class InstanceSettings(Shape):
+    poll_seconds: int = Field(description="From one look at all instances to the next")
+    heartbeat_timeout: int = Field(description="Seconds; what is older is stale")
+    auto_restart: bool
+    restarts_per_hour: int = Field(description="Of one instance, before it is given up on")
+    keep_samples_hours: int
+
+
 class CronSettings(Shape):
     default_max_retries: int
     default_timeout_secs: int
@@ -146,6 +154,9 @@ describe_frontend = _group(
 )
 describe_attachments = _group(
     "Attachment", "which files may be attached", AttachmentSettings, bodies.AttachmentsBody
+)
+describe_instances = _group(
+    "Instance", "how instances are watched", InstanceSettings, bodies.InstanceSettingsBody
 )
 describe_heartbeat = _group(
     "Heartbeat", "the heartbeat and its prompt", HeartbeatSettings, bodies.HeartbeatBody

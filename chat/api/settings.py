@@ -17,6 +17,7 @@ from chat.api.schema_settings import (
     describe_cron,
     describe_frontend,
     describe_general,
+    describe_instances,
     describe_memory,
     describe_models,
 )
@@ -26,6 +27,7 @@ from chat.api.settings_bodies import (
     CronSettingsBody,
     FrontendBody,
     GeneralBody,
+    InstanceSettingsBody,
     MemorySettingsBody,
     present,
 )
@@ -37,6 +39,7 @@ from chat.live_settings.groups import (
     Frontend,
     General,
     Group,
+    Instances,
     Memory,
     Telegram,
 )
@@ -175,6 +178,15 @@ class AttachmentsView(GroupView):
         }
         change_settings(Attachments, values, actor=request.principal.actor)
         return json_response(DONE)
+
+
+@describe_instances
+class InstanceSettingsView(GroupView):
+    def get(self, request: ApiRequest) -> HttpResponse:
+        return json_response(as_json(current(Instances)))
+
+    def put(self, request: ApiRequest) -> HttpResponse:
+        return _replace(request, Instances, read_body(request, InstanceSettingsBody))
 
 
 @describe_models

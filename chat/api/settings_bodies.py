@@ -105,6 +105,14 @@ class AttachmentsBody(Body):
     allowed_extensions: list[str] | None = None
 
 
+class InstanceSettingsBody(Body):
+    poll_seconds: int | None = None
+    heartbeat_timeout: int | None = None
+    auto_restart: bool | None = None
+    restarts_per_hour: int | None = None
+    keep_samples_hours: int | None = None
+
+
 class HeartbeatBody(Body):
     enabled: bool
     interval_minutes: int

@@ -26,6 +26,7 @@ from chat.api.settings import (
     CronSettingsView,
     FrontendView,
     GeneralView,
+    InstanceSettingsView,
     MemoryView,
     ModelsView,
 )
@@ -100,6 +101,7 @@ urlpatterns: list[URLPattern] = [
     path("api/settings/frontend", FrontendView.as_view()),
     path("api/settings/attachments", AttachmentsView.as_view()),
     path("api/settings/heartbeat", HeartbeatView.as_view()),
+    path("api/settings/instances", InstanceSettingsView.as_view()),
     # Outgoing webhooks
     path("api/settings/webhooks", WebhooksView.as_view()),
     path("api/settings/webhooks/<str:endpoint_id>", WebhookView.as_view()),

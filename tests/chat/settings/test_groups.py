@@ -35,12 +35,20 @@ ATTACHMENTS: dict[str, Any] = {
     "max_file_size": 20_971_520,
     "allowed_extensions": [],
 }
+INSTANCES = {
+    "poll_seconds": 30,
+    "heartbeat_timeout": 90,
+    "auto_restart": True,
+    "restarts_per_hour": 3,
+    "keep_samples_hours": 72,
+}
 HEARTBEAT = {"enabled": False, "interval_minutes": 30, "content": ""}
 DEFAULTS: dict[str, dict[str, Any]] = {
     "memory": MEMORY,
     "cron": CRON,
     "frontend": FRONTEND,
     "attachments": ATTACHMENTS,
+    "instances": INSTANCES,
     "heartbeat": HEARTBEAT,
 }
 CHANGED: dict[str, dict[str, Any]] = {
@@ -63,6 +71,13 @@ CHANGED: dict[str, dict[str, Any]] = {
     },
     "frontend": {"greeting": "Good morning", "prompts": ["What is new?", "Sum up my week"]},
     "attachments": {"enabled": False, "max_file_size": 1024, "allowed_extensions": ["pdf", "md"]},
+    "instances": {
+        "poll_seconds": 5,
+        "heartbeat_timeout": 20,
+        "auto_restart": False,
+        "restarts_per_hour": 10,
+        "keep_samples_hours": 0,
+    },
     "heartbeat": {"enabled": True, "interval_minutes": 5, "content": "Look at the inbox."},
 }
 ROUTES = [*DEFAULTS, "general", "channels", "models", "files/SOUL.md"]
@@ -128,6 +143,11 @@ def test_optional_fields_that_are_left_out_get_their_defaults(
         ("frontend", {"prompts": [1]}, 422, "prompts.0"),
         ("attachments", {"max_file_size": 0}, 400, "max_file_size must be > 0"),
         ("attachments", {"allowed_extensions": ["a/b"]}, 400, "allowed_extensions.0"),
+        ("instances", {"poll_seconds": 0}, 400, "poll_seconds must be > 0"),
+        ("instances", {"heartbeat_timeout": 86_401}, 400, "heartbeat_timeout"),
+        ("instances", {"restarts_per_hour": 61}, 400, "restarts_per_hour must be at most 60"),
+        ("instances", {"keep_samples_hours": -1}, 400, "keep_samples_hours"),
+        ("instances", {"auto_restart": "yes"}, 422, "auto_restart"),
         ("heartbeat", {"interval_minutes": 0}, 400, "interval_minutes must be > 0"),
         ("heartbeat", {"content": " \n"}, 400, "Heartbeat content cannot be empty when enabled"),
     ],
