@@ -5,7 +5,7 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from django.utils import timezone
@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 #: Below the connections that a client of a backend has: restarts need some, too.
 PARALLEL = 24
+#: Polls that begin together. Alone, each would wake the process: that costs a quarter more.
+HANDFUL = 8
 NAMED_IN_LOG = 20
 
 
@@ -33,7 +35,7 @@ class Limits:
     def of(cls, interval: float) -> "Limits":
         """A round ends before the next one is due, unless that is a matter of few seconds."""
         poll = min(max(interval / 3, 2.0), 10.0)
-        return cls(poll=poll, round=max(interval * 0.9, 1.5 * poll), spread=interval / 4)
+        return cls(poll=poll, round=max(interval * 0.9, 1.5 * poll), spread=interval / 3)
 
 
 @dataclass(slots=True)
@@ -56,8 +58,8 @@ class Poller:
         polls, slots = Polls(), asyncio.Semaphore(PARALLEL)
         try:
             async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
-                for instance_id in instance_ids:
-                    group.create_task(self._poll_one(instance_id, limits, slots, polls))
+                for instance_id, wait in _spread_out(instance_ids, limits.spread):
+                    group.create_task(self._poll_one(instance_id, wait, limits, slots, polls))
         except TimeoutError:
             for instance_id in polls.begun - polls.answered.keys() - polls.failed.keys():
                 polls.failed[instance_id] = "timed_out"
@@ -69,9 +71,14 @@ class Poller:
         return polls
 
     async def _poll_one(
-        self, instance_id: str, limits: Limits, slots: asyncio.Semaphore, polls: Polls
+        self,
+        instance_id: str,
+        wait: float,
+        limits: Limits,
+        slots: asyncio.Semaphore,
+        polls: Polls,
     ) -> None:
-        await asyncio.sleep(random.uniform(0, limits.spread))  # noqa: S311 - no secret
+        await asyncio.sleep(wait)
         async with slots:
             polls.begun.add(instance_id)
             began = time.perf_counter()
@@ -100,6 +107,16 @@ class Poller:
             _log(logging.INFO, "the health of instances can be read again", again)
         if polls.skipped:
             logger.warning("a round had no time for all", extra={"skipped": polls.skipped})
+
+
+def _spread_out(instance_ids: Collection[str], seconds: float) -> Iterator[tuple[str, float]]:
+    """Each with the moment of its handful: evenly, a little off, in another order each time."""
+    shuffled = random.sample(list(instance_ids), len(instance_ids))
+    step = seconds * HANDFUL / max(HANDFUL, len(shuffled))
+    for first in range(0, len(shuffled), HANDFUL):
+        moment = first / HANDFUL * step + random.random() * step  # noqa: S311 - no secret
+        for instance_id in shuffled[first : first + HANDFUL]:
+            yield instance_id, moment
 
 
 def _log(level: int, what: str, ids: list[str], **facts: object) -> None:

@@ -254,3 +254,14 @@ def test_other_methods_are_named_and_heads_are_gets(admin: Caller):
 
     assert (wrong.status_code, wrong.headers["Allow"]) == (405, "GET, HEAD, PUT")
     assert (head.status_code, head.headers["Cache-Control"]) == (200, "no-store")
+
+
+def test_the_environment_says_how_instances_are_watched_where_nobody_else_does(
+    admin: Caller, settings: Any
+):
+    settings.STARPORT_INSTANCE_POLL_SECONDS = 7
+    settings.STARPORT_INSTANCE_HEARTBEAT_TIMEOUT = 86_401  # beyond what can be
+
+    assert admin.get("/api/settings/instances") == {**INSTANCES, "poll_seconds": 7}
+    admin.put("/api/settings/instances", {"poll_seconds": 30})
+    assert admin.get("/api/settings/instances") == INSTANCES
