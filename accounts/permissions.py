@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
+from django.http import HttpRequest
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from accounts import audit, rate_limits
-from accounts.authentication import as_api_exception
+from accounts.authentication import as_api_exception, authenticate_http
 from accounts.errors import AuditUnavailable, CapabilityDenied
 from accounts.principals import Principal
 
@@ -46,6 +47,16 @@ def _record_grant(principal: Principal, capability: str, route: str) -> None:
     except DatabaseError as error:
         logger.exception("a grant could not be recorded")
         raise AuditUnavailable from error
+
+
+def admit(request: HttpRequest, capability: str) -> Principal:
+    """The caller, who holds `capability`. Raises an `AccountsError` for anybody else."""
+    principal: Principal | None = getattr(request, "principal", None)  # below /inspect the gate's
+    if principal is None:
+        principal = authenticate_http(request)
+    authorize(principal, capability, route=request.path)
+    rate_limits.charge(request, principal)
+    return principal
 
 
 class HasCapability(BasePermission):

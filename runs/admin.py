@@ -13,9 +13,10 @@ import runs.api.urls
 import runs.graph_pages.admin
 import runs.triggers.admin  # noqa: F401 - registers its pages
 from accounts import capabilities
+from accounts.permissions import admit
 from accounts.principals import Principal
 from runs.errors import RunAlreadyFinished, RunNotFound
-from runs.inspector.access import admit, inspects, require_inspector
+from runs.inspector.access import inspects, require_inspector
 from runs.inspector.pages import ADMIN, detail_context, list_context
 from runs.models import Run
 from runs.services.lifecycle import cancel_run

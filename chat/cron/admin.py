@@ -11,13 +11,13 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from accounts import capabilities
+from accounts.permissions import admit
 from chat.cron.definitions import JobChanges
 from chat.cron.firing import run_now
 from chat.cron.jobs import update_job
 from chat.errors import ChatError
 from chat.models import CronJob, CronRun
 from project.lib.clock import to_rfc3339
-from runs.inspector.access import admit
 
 
 class _ReadOnly(ModelAdmin):  # type: ignore[misc] # unfold has no type information

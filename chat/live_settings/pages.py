@@ -7,6 +7,7 @@ from typing import Any
 from django.forms import BoundField
 from django.urls import reverse
 
+from accounts.names import name_actors
 from chat.live_settings.file import FileStatus, file_status
 from chat.live_settings.forms import GroupForm, SecretForm
 from chat.live_settings.groups import GROUPS
@@ -14,7 +15,6 @@ from chat.live_settings.layers import Layers
 from chat.live_settings.secrets import GROUP as SECRETS
 from chat.live_settings.secrets import SecretState, secret_states
 from chat.models import SettingChange
-from runs.inspector.detail import name_actors
 
 #: Changes that a page shows, newest first.
 SHOWN_CHANGES = 50

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import capabilities
+from accounts.permissions import admit
 from accounts.principals import Principal
 from chat.errors import ChangedMeanwhile, OutOfRange
 from chat.live_settings.forms import GroupForm, SecretForm
@@ -19,7 +20,6 @@ from chat.live_settings.reading import read_layers
 from chat.live_settings.secrets import NAMES, remove_secret, set_secret
 from chat.live_settings.writing import change_settings, reset_settings
 from chat.models import SettingGroup
-from runs.inspector.access import admit
 
 
 @require_safe

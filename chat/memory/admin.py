@@ -13,11 +13,11 @@ from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts import capabilities
+from accounts.permissions import admit
 from chat.errors import OutOfRange
 from chat.memory.by_hand import delete_by_hand, write_by_hand
 from chat.memory.documents import check_content, check_name, is_personal, list_documents
 from chat.models import MemoryChunk, MemoryDocument
-from runs.inspector.access import admit
 
 
 class DocumentForm(forms.ModelForm):  # type: ignore[type-arg] # generic in the stubs alone

@@ -13,6 +13,7 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from accounts import capabilities
+from accounts.permissions import admit
 from chat.errors import ChatError
 from chat.models import WebhookDelivery, WebhookEndpoint
 from chat.webhooks import endpoints
@@ -20,7 +21,6 @@ from chat.webhooks.definitions import EndpointChanges
 from chat.webhooks.endpoints import Issued
 from chat.webhooks.forms import EndpointForm
 from chat.webhooks.log import redeliver
-from runs.inspector.access import admit
 
 _NOTHING = "–"
 

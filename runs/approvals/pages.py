@@ -8,12 +8,13 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from accounts import capabilities
+from accounts.names import name_actors
 from accounts.principals import Principal
 from project.lib.clock import now_ns, to_rfc3339
 from runs.approvals.forms import AnswerForm
 from runs.event_types import InputRequested, NodeFinished
 from runs.inspector import formats
-from runs.inspector.detail import name_actors, read_facts
+from runs.inspector.detail import read_facts
 from runs.inspector.pages import ADMIN
 from runs.inspector.payloads import SHOWN_CHARS, colour, decode_map, pretty
 from runs.models import Event

@@ -10,11 +10,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import capabilities
 from accounts.errors import CapabilityDenied
+from accounts.permissions import admit
 from accounts.principals import Principal
 from runs.approvals.forms import AnswerForm
 from runs.approvals.pages import list_context, open_context, settled_context
 from runs.errors import DeadlinePassed, InvalidInput, RunNotFound, RunNotWaiting
-from runs.inspector.access import admit
 from runs.services.approvals import Approval, find_approval, find_settled
 from runs.services.lifecycle import respond
 

@@ -9,12 +9,12 @@ from django.urls import URLPattern, path
 from unfold.admin import ModelAdmin
 
 from accounts import capabilities
+from accounts.permissions import admit
 from runs.errors import GraphNotFound
 from runs.graph_pages.documents import decode, text_of
 from runs.graph_pages.pages import current_document, graph_context, list_context
 from runs.graphs.problems import GraphInvalid, Problem
 from runs.graphs.registry import built_in_graphs, register, retire
-from runs.inspector.access import admit
 from runs.inspector.pages import graph_url
 from runs.models import GraphVersion
 

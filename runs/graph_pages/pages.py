@@ -11,6 +11,7 @@ from django.db.models import Count
 from django.utils.safestring import SafeString
 
 from accounts import capabilities
+from accounts.names import name_actors
 from accounts.principals import Principal
 from runs.errors import GraphNotFound
 from runs.graph_pages.documents import as_yaml
@@ -18,7 +19,6 @@ from runs.graph_pages.drawing import Drawing, draw
 from runs.graphs.documents import Graph, parse_graph
 from runs.graphs.problems import GraphInvalid, Problem
 from runs.graphs.registry import BUILT_IN, FROM_FILE, built_in_graphs
-from runs.inspector.detail import name_actors
 from runs.inspector.formats import count
 from runs.inspector.pages import ADMIN, graph_url
 from runs.inspector.payloads import colour, colour_yaml, pretty

@@ -10,23 +10,12 @@ from django.db import connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from accounts import capabilities, rate_limits
-from accounts.authentication import authenticate_http
-from accounts.permissions import authorize
+from accounts import capabilities
+from accounts.permissions import admit
 from accounts.principals import Principal
 from runs.errors import RunNotFound
 
 P = ParamSpec("P")
-
-
-def admit(request: HttpRequest, capability: str) -> Principal:
-    """The caller, who holds `capability`. Raises an `AccountsError` for anybody else."""
-    principal: Principal | None = getattr(request, "principal", None)  # below /inspect the gate's
-    if principal is None:
-        principal = authenticate_http(request)
-    authorize(principal, capability, route=request.path)
-    rate_limits.charge(request, principal)
-    return principal
 
 
 def inspects(

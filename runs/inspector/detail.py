@@ -1,10 +1,9 @@
 """One run as its page shows it: facts, badge, a window of its events, and the event looked at."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from accounts import capabilities
-from accounts.models import User
+from accounts.names import name_actors
 from accounts.principals import Principal
 from project.lib.clock import readable_duration, to_rfc3339
 from runs.api import words
@@ -123,12 +122,6 @@ def read_artifacts(caller: Principal, run_id: str) -> tuple[Artifact, ...]:
         return ()
     refs = ArtifactRef.objects.filter(run_id=run_id).in_order()[:MAX_ARTIFACTS]
     return tuple(Artifact(ref.name, formats.size(ref.size), ref.artifact_id) for ref in refs)
-
-
-def name_actors(actors: Collection[str]) -> dict[str, str]:
-    """Actors as people know them: a user's name for their id, everything else as it is."""
-    users = User.objects.filter(pk__in=actors)
-    return {actor: actor for actor in actors} | {user.pk: str(user) for user in users}
 
 
 def read_event(run_id: str, seq: int) -> EventDetail:

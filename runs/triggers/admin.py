@@ -12,8 +12,8 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from accounts import capabilities
+from accounts.permissions import admit
 from runs.errors import RunsError
-from runs.inspector.access import admit
 from runs.models import CronTrigger, Trigger, WebhookDelivery, WebhookTrigger
 from runs.triggers.deliveries import deliver_again
 from runs.triggers.firing import fire_by_hand
