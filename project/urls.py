@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/approvals/", include("runs.approvals.urls")),
     path("admin/settings/", include("chat.live_settings.urls")),
     path("admin/costs/", include("chat.costs.urls")),
+    path("admin/fleet/", include("instances.pages.urls")),
     path("admin/", admin.site.urls),
     path("", include("runs.api.urls")),
     path("", include("runs.graph_api.urls")),

@@ -1,0 +1,60 @@
+"""How long pages wait for a backend, and how many of them."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from instances.errors import BackendBusy
+from instances.models import Instance
+from instances.pages.commands import COMMANDS, MOST_WAITING, give
+from tests.accounts.cast import facts
+from tests.instances.faults import Chunks, Hang
+from tests.instances.pages.rows import make_instance
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PAUSE = COMMANDS["pause"]
+
+
+@pytest.mark.parametrize("fault", [Hang(), Chunks([b" ", 0.05], ending="repeat")])
+def test_what_does_not_end_is_not_waited_for(configured, fault):
+    make_instance("inst-1")
+    configured.add(id="inst-1")
+    configured.fail("pause", fault)
+
+    failures = give(PAUSE, ["inst-1"], actor="olga", patience=0.3)
+
+    assert failures == {"inst-1": "the backend did not answer in time; it may do it yet"}
+    assert Instance.objects.get().status == "running"
+    assert facts("instance_command")[-1]["outcome"] == "interrupted"
+
+
+def test_one_that_hangs_keeps_no_other_from_being_told(configured):
+    configured.add(id="inst-1")
+    configured.add(id="inst-2")
+    configured.fail("pause", Hang(), times=1)
+
+    failures = give(PAUSE, ["inst-1", "inst-2"], actor="olga", patience=1)
+
+    assert sorted(failures.values()) == ["", "the backend did not answer in time; it may do it yet"]
+
+
+def test_few_threads_wait_and_the_next_is_refused_at_once(configured):
+    for number in range(MOST_WAITING + 1):
+        configured.add(id=f"inst-{number}")
+    configured.fail("pause", Hang())
+    with ThreadPoolExecutor(MOST_WAITING) as pool:
+        waiting = [
+            pool.submit(give, PAUSE, [f"inst-{number}"], actor="olga", patience=60)
+            for number in range(MOST_WAITING)
+        ]
+        configured.wait_for("pause", count=MOST_WAITING)
+
+        with pytest.raises(BackendBusy):
+            give(PAUSE, [f"inst-{MOST_WAITING}"], actor="olga")
+
+        configured.refuse()
+        assert all(list(work.result().values()) != [""] for work in waiting)
+    configured.listen()
+    configured.heal()
+    assert give(PAUSE, ["inst-0"], actor="olga") == {"inst-0": ""}
