@@ -18,7 +18,7 @@ from chat.services import turns
 from chat.signals import document_written, settings_changed
 from chat.webhooks import telling
 from instances.services.changes import Change
-from instances.signals import changes_recorded, instance_changed, instance_given_up
+from instances.signals import changes_recorded, instance_given_up
 from runs.signals import run_answered, run_finished, run_waiting
 
 logger = logging.getLogger(__name__)
@@ -44,11 +44,6 @@ def approval_news(run_id: str, seq: int, **_: object) -> None:
     _thread.submit(_announce, telling.run_has_asked_or_was_answered, run_id, seq)
 
 
-@receiver(instance_changed, dispatch_uid="chat.instance_news")
-def instance_news(change: telling.Change, **_: object) -> None:
-    _thread.submit(_announce, telling.instances_have_changed, [change])
-
-
 @receiver(settings_changed, dispatch_uid="chat.cron_settings_changed")
 def cron_follows(group: str, **_: object) -> None:
     """The next tick reckons anew; without this it comes within a second all the same."""
@@ -65,6 +60,7 @@ def heartbeat_follows(name: str, **_: object) -> None:
 @receiver(changes_recorded, dispatch_uid="chat.instances_have_changed")
 def instances_have_changed(changes: Sequence[Change], **_: object) -> None:
     tell_of_changes(changes)
+    _thread.submit(_announce, telling.instances_have_changed, changes)
 
 
 @receiver(instance_given_up, dispatch_uid="chat.instance_is_given_up")
