@@ -156,9 +156,9 @@ SHARED_ENVIRONMENT = {
 @pytest.fixture
 def server(_shared_server: RunningServer) -> Iterator[RunningServer]:
     """One server for all tests that leave it as they found it: the queue empty, the key valid."""
-    before = len(_shared_server.errors())
+    before = _shared_server.mark()
     yield _shared_server
-    written = _shared_server.errors()[before:]
+    written = _shared_server.errors_since(before)
     assert TRACEBACK not in written, written
 
 
@@ -294,10 +294,10 @@ _NEEDS_REDIS_OR_WORKERS = (
     "chat/socket/test_notifications",
     "chat/test_chat",
     "chat/test_settings_in_processes",
+    "chat/webhooks/test_server",
     "test_doctor",
     "test_processes",
     "test_rate_limits",
-    "test_serve",
     "test_service",
     "test_spending_limits",
 )
@@ -307,7 +307,6 @@ _EMBEDDED_TOO = (
     "accounts/test_rate_limits",
     "e2e/test_stopping",
     "e2e/test_workers",
-    "project/test_serve",
     "runs/api/test_cancel",
     "runs/api/test_stream",
     "runs/cli/test_processes",

@@ -148,9 +148,20 @@ class RunningServer:
 
     def errors(self) -> str:
         """What the server and its workers wrote to stderr, from the first start on."""
-        return self._past_errors + "".join(
-            process.stderr() for process in (self.process, *self.workers)
+        return self._past_errors + "".join(self._stderrs())
+
+    def mark(self) -> list[int]:
+        """How much each process has written to stderr by now, for `errors_since`."""
+        return [len(written) for written in self._stderrs()]
+
+    def errors_since(self, mark: list[int]) -> str:
+        """What the same processes wrote after that."""
+        return "".join(
+            written[length:] for written, length in zip(self._stderrs(), mark, strict=True)
         )
+
+    def _stderrs(self) -> list[str]:
+        return [process.stderr() for process in (self.process, *self.workers)]
 
 
 def launch(

@@ -65,13 +65,13 @@ def test_any_other_page_that_a_browser_asks_for_is_the_chat_page(probe: RunningS
 def test_a_defect_is_a_500_that_tells_nothing(
     probe: RunningServer, path: str, body: dict[str, str]
 ):
-    before = len(probe.errors())
+    before = probe.mark()
 
     answer = probe.client.get(path)
 
     assert answer.status_code == 500
     assert answer.json() == body
-    assert SECRET_DETAIL in probe.errors()[before:]  # the operator's log has it
+    assert SECRET_DETAIL in probe.errors_since(before)  # the operator's log has it
 
 
 @pytest.mark.parametrize(

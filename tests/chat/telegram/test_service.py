@@ -56,11 +56,11 @@ def test_switched_on_without_a_token_it_warns_and_all_else_goes_on(
     server: RunningServer, gateway: Gateway
 ):
     path = "/api/settings/channels"
-    before = len(server.errors())
+    before = server.mark()
 
     try:
         assert server.client.put(path, json={"telegram": {"enabled": True}}).status_code == 200
-        until(lambda: "the bot is switched on and has no token" in server.errors()[before:])
+        until(lambda: "the bot is switched on and has no token" in server.errors_since(before))
         assert gateway.chat("hello")["text"] == "You said: hello"
     finally:
         server.client.put(path, json={"telegram": {"enabled": False}})
