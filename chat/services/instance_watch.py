@@ -5,16 +5,15 @@ Of several servers on one database one has the turn: an instance is polled and r
 
 import asyncio
 import logging
-from contextlib import suppress
 
-from django.db import DatabaseError, connection
-from django.utils import timezone
+from django.db import DatabaseError
 
-from chat.services.leases import give_up, has_turn
+from chat.services.leases import give_up, is_our_turn
 from instances.backends import Backend, is_configured, open_backend
 from instances.errors import InstancesError
 from instances.monitor.loop import Monitor
 from project.lib.pool import in_database_thread
+from project.lib.tasks import end_task
 
 logger = logging.getLogger(__name__)
 
@@ -46,13 +45,13 @@ async def _take_turns(backend: Backend) -> None:
         while True:
             is_ours = await _is_our_turn(task is not None)
             if task is not None and (task.done() or not is_ours):
-                await _stop(task)
+                await end_task(task)
                 task = None
             if is_ours and task is None:
                 task = asyncio.create_task(_watch(backend))
             await asyncio.sleep(LOOK_SECONDS)
     finally:
-        await _stop(task)
+        await end_task(task)
         await in_database_thread(give_up, SERVICE)
 
 
@@ -64,22 +63,9 @@ async def _watch(backend: Backend) -> None:
         await asyncio.sleep(RETRY_SECONDS)
 
 
-async def _stop(task: "asyncio.Task[None] | None") -> None:
-    if task is None:
-        return
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-
-
 async def _is_our_turn(it_was: bool) -> bool:
     try:
-        return await in_database_thread(_has_turn)
+        return await in_database_thread(is_our_turn, SERVICE)
     except DatabaseError:
         logger.exception("whose turn it is to watch the instances cannot be read")
         return it_was
-
-
-def _has_turn() -> bool:
-    """On SQLite there is one server, which holds the lock of the data folder."""
-    return connection.vendor == "sqlite" or has_turn(SERVICE, timezone.now())

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
 from typing import Any
 
 from chat.answers import Refused, Settled, follow_answer
@@ -15,6 +15,7 @@ from chat.telegram import replies
 from chat.telegram.bot_api import BotApi, BotApiError
 from chat.telegram.formatting import split, to_html
 from project.lib.pool import in_database_thread
+from project.lib.tasks import meanwhile
 from runs.log.events import StoredEvent
 from runs.log.read import read_heads
 from runs.models import Run
@@ -47,7 +48,7 @@ class Delivery:
         """Send everything. What fails to be sent is owed still, and tried at the next start."""
         settings = await in_database_thread(current, Telegram)
         sends_all = settings.stream_mode == "all_messages"
-        async with self._typing():
+        async with meanwhile(self._show_typing()):
             answer = follow_answer(self._exchange_id, after=self._after or None)
             async with aclosing(answer) as items:
                 async for item in items:
@@ -104,16 +105,6 @@ class Delivery:
             return
         await patiently(lambda: self._api.send_file(self._chat_id, file))
         self._has_sent = True
-
-    @asynccontextmanager
-    async def _typing(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._show_typing())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def _show_typing(self) -> None:
         while True:

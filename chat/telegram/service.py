@@ -6,19 +6,18 @@ get each notification once.
 
 import asyncio
 import logging
-from contextlib import suppress
 
 from django.conf import settings
-from django.db import DatabaseError, connection
-from django.utils import timezone
+from django.db import DatabaseError
 
 from chat.live_settings import current
 from chat.live_settings.groups import Telegram
 from chat.live_settings.secrets import BOT_TOKEN, secret
-from chat.services.leases import give_up, has_turn
+from chat.services.leases import give_up, is_our_turn
 from chat.telegram.bot import Bot
 from chat.telegram.bot_api import BotApi
 from project.lib.pool import in_database_thread
+from project.lib.tasks import end_task
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +40,12 @@ async def keep_bot_running() -> None:
                 logger.exception("the settings of the bot could not be read")
                 wanted = token
             if wanted != token or (task is not None and task.done()):
-                await _stop(task)
+                await end_task(task)
                 token = wanted
                 task = asyncio.create_task(_run(token)) if token else None
             await asyncio.sleep(LOOK_SECONDS)
     finally:
-        await _stop(task)
+        await end_task(task)
         await in_database_thread(give_up, SERVICE)
 
 
@@ -59,14 +58,6 @@ async def _run(token: str) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _stop(task: "asyncio.Task[None] | None") -> None:
-    if task is None:
-        return
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-
-
 def _lacks_token() -> bool:
     return current(Telegram).enabled and not secret(BOT_TOKEN)
 
@@ -74,9 +65,4 @@ def _lacks_token() -> bool:
 def _wanted_token() -> str:
     """Empty while the bot is switched off, has no token, or is another server's turn."""
     token = secret(BOT_TOKEN) if current(Telegram).enabled else ""
-    return token if token and _has_turn() else ""
-
-
-def _has_turn() -> bool:
-    """On SQLite there is one server, which holds the lock of the data folder."""
-    return connection.vendor == "sqlite" or has_turn(SERVICE, timezone.now())
+    return token if token and is_our_turn(SERVICE) else ""

@@ -7,10 +7,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
-from chat.services.leases import give_up, has_turn
+from chat.services.leases import give_up, is_our_turn
 from chat.webhooks.claims import Letter, claim_due, count_waiting, next_due, void_claims_of
 from chat.webhooks.clock import clock
 from chat.webhooks.log import forget_old_messages
@@ -92,7 +91,7 @@ async def keep_looking() -> None:
         while True:
             try:
                 await in_database_thread(count_waiting)
-                if await in_database_thread(_has_turn):
+                if await in_database_thread(is_our_turn, SERVICE):
                     await in_database_thread(sweep.look)
                     if loop.time() - forgot_at >= RETENTION_SECONDS:
                         forgot_at = loop.time()
@@ -103,8 +102,3 @@ async def keep_looking() -> None:
     finally:
         with suppress(Exception):
             await in_database_thread(give_up, SERVICE)
-
-
-def _has_turn() -> bool:
-    """On SQLite there is one server, which holds the lock of the data folder."""
-    return connection.vendor == "sqlite" or has_turn(SERVICE, timezone.now())

@@ -7,7 +7,7 @@ import asyncio
 import hmac
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
@@ -26,6 +26,7 @@ from instances import errors
 from instances.backends.base import Backend
 from instances.logs import as_line
 from instances.objects import LogEntry, Report, is_instance_id
+from project.lib.tasks import end_task
 
 logger = logging.getLogger(__name__)
 
@@ -214,9 +215,7 @@ async def _next_of(
         return coming.result() if coming.done() else None
     finally:
         if not coming.done():
-            coming.cancel()
-            with suppress(asyncio.CancelledError):
-                await coming
+            await end_task(coming)
 
 
 def _refusal(_request: Request, error: errors.InstancesError) -> Response:

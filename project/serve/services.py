@@ -4,14 +4,12 @@ import asyncio
 import hashlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
-    suppress,
 )
-from typing import Any
 
 from django.conf import settings
 
@@ -26,6 +24,7 @@ from chat.telegram.service import keep_bot_running
 from chat.webhooks.courier import Courier, keep_looking
 from instances.backends import is_local, local_folder
 from project.lib.pool import in_database_thread
+from project.lib.tasks import meanwhile
 from runs import dispatch, news, watching
 from runs.engine.service import SWEEP_SECONDS, Engine
 from runs.errors import RunsError
@@ -57,14 +56,18 @@ async def background_services() -> AsyncIterator[None]:
 async def engine() -> AsyncIterator[None]:
     """Executes runs in this process; under Celery the workers do."""
     if settings.STARPORT_EXECUTOR != "embedded":
-        async with _chore(_listen(None)), _chore(_sweep_for_workers()), _chore(keep_fresh()):
+        async with (
+            meanwhile(_listen(None)),
+            meanwhile(_sweep_for_workers()),
+            meanwhile(keep_fresh()),
+        ):
             yield
         return
     engine = Engine(workers=settings.STARPORT_WORKERS, owner=_owner())
     await engine.start()
     dispatch.set_engine(engine)
     try:
-        async with _chore(_listen(engine)), _chore(_warm_up_models()):
+        async with meanwhile(_listen(engine)), meanwhile(_warm_up_models()):
             yield
     finally:
         start_draining()
@@ -78,49 +81,49 @@ async def watch_rows() -> AsyncIterator[None]:
     interval = (
         watching.INTERVAL_WITH_NEWS_SECONDS if settings.REDIS_URL else watching.INTERVAL_SECONDS
     )
-    async with _chore(watching.watch_rows(hub, interval)):
+    async with meanwhile(watching.watch_rows(hub, interval)):
         yield
 
 
 @asynccontextmanager
 async def cron() -> AsyncIterator[None]:
     """Fires cron triggers in time, whoever executes the runs."""
-    async with _chore(trigger_clock.run(fire_due_triggers)):
+    async with meanwhile(trigger_clock.run(fire_due_triggers)):
         yield
 
 
 @asynccontextmanager
 async def live_settings() -> AsyncIterator[None]:
     """What an operator writes down while the program runs."""
-    async with _chore(watch_settings_file(settings.STARPORT_SETTINGS_FILE)):
+    async with meanwhile(watch_settings_file(settings.STARPORT_SETTINGS_FILE)):
         yield
 
 
 @asynccontextmanager
 async def conversations() -> AsyncIterator[None]:
     """Looks after sessions whose run ended while nobody was there to notice."""
-    async with _chore(_sweep_conversations()):
+    async with meanwhile(_sweep_conversations()):
         yield
 
 
 @asynccontextmanager
 async def telegram() -> AsyncIterator[None]:
     """Answers people in Telegram while the bot is switched on."""
-    async with _chore(keep_bot_running()):
+    async with meanwhile(keep_bot_running()):
         yield
 
 
 @asynccontextmanager
 async def instance_monitor() -> AsyncIterator[None]:
     """Watches the instances of the backend, where one is configured."""
-    async with _chore(keep_instances_watched()):
+    async with meanwhile(keep_instances_watched()):
         yield
 
 
 @asynccontextmanager
 async def cron_jobs() -> AsyncIterator[None]:
     """Runs prompts by time, and those of the start, whoever executes the runs."""
-    async with _chore(job_clock.run(fire_due_jobs)), _chore(_post_start_prompts()):
+    async with meanwhile(job_clock.run(fire_due_jobs)), meanwhile(_post_start_prompts()):
         yield
 
 
@@ -130,7 +133,7 @@ async def accounts_of_usage() -> AsyncIterator[None]:
     bookkeeper = recording.Bookkeeper()
     recording.set_bookkeeper(bookkeeper)
     try:
-        async with _chore(bookkeeper.run()):
+        async with meanwhile(bookkeeper.run()):
             yield
         await bookkeeper.look()  # at what ended while the engine drained
     finally:
@@ -152,7 +155,7 @@ async def local_instances() -> AsyncIterator[None]:
 @asynccontextmanager
 async def webhooks() -> AsyncIterator[None]:
     """Tells endpoints of what happens, whoever executes the runs."""
-    async with _chore(Courier(_owner()).run()), _chore(keep_looking()):
+    async with meanwhile(Courier(_owner()).run()), meanwhile(keep_looking()):
         yield
 
 
@@ -212,17 +215,6 @@ async def _sweep_conversations() -> None:
         except Exception:
             logger.exception("the sweep of conversations failed")
         await asyncio.sleep(SWEEP_SECONDS)
-
-
-@asynccontextmanager
-async def _chore(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def _owner() -> str:

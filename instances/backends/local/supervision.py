@@ -24,6 +24,7 @@ from instances.backends.local.homes import (
 )
 from instances.backends.local.reports import START_SECONDS
 from instances.errors import InstanceNotFound, InstancesError
+from project.lib.tasks import meanwhile
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +37,10 @@ _STARTS_AT_A_TIME = 2
 async def supervise(folder: Path) -> AsyncIterator[None]:
     """Look after them while the block runs, whenever nobody else does; then stop them."""
     supervisor = _Supervisor(folder)
-    task = asyncio.create_task(supervisor.run())
     try:
-        yield
+        async with meanwhile(supervisor.run()):
+            yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         await supervisor.close()
 
 

@@ -1,0 +1,25 @@
+"""Tasks of an event loop that belong to somebody."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+
+async def end_task(task: "asyncio.Future[Any] | None") -> None:
+    """Cancel it and return when it has ended."""
+    if task is None:
+        return
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+@asynccontextmanager
+async def meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """`work` goes on while the block runs. Leaving cancels it, or raises what ended it before."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        await end_task(task)
