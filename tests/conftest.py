@@ -24,8 +24,10 @@ StartServer = Callable[..., RunningServer]
 
 TRACEBACK = "Traceback (most recent call last)"
 
-# What a shell starts in the background ignores Ctrl+C, and so would the programs under test.
+# What a shell starts in the background ignores Ctrl+C, what `nohup` starts ignores a hang-up, and so
+# would the programs under test.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -38,7 +38,9 @@ class _OfUsers:
 _users = _OfUsers()
 _users_read_at = float("-inf")
 _keys: dict[str, tuple[float | None, float]] = {}  # cap and when it was read
+_changes = 0  # that this process knows of: what was being read meanwhile is not remembered
 _lock = threading.Lock()
+_remembering = threading.Lock()
 
 
 def may_apply(spender: Spender) -> bool:
@@ -58,31 +60,36 @@ def limits_of_user(user_id: str) -> list[UserLimit]:
     if time.monotonic() - _users_read_at >= FRESH_SECONDS:
         with _lock:
             if time.monotonic() - _users_read_at >= FRESH_SECONDS:
-                began = time.monotonic()
+                began, changes = time.monotonic(), _changes
                 _users = _read_users()
-                _users_read_at = began
+                with _remembering:
+                    _users_read_at = began if changes == _changes else float("-inf")
     return _users.of(user_id)
 
 
 def limit_of_key(key_id: str) -> float | None:
     """Also of one that was revoked: what it started may be under way."""
     cap, read_at = _keys.get(key_id, (None, float("-inf")))
-    began = time.monotonic()
+    began, changes = time.monotonic(), _changes
     if began - read_at < FRESH_SECONDS:
         return cap
     stored = ApiKey.objects.filter(pk=key_id).values_list("spending_limit_usd", flat=True).first()
     cap = None if stored is None else float(stored)
     if len(_keys) >= _KEYS_AT_MOST:
         _keys.clear()
-    _keys[key_id] = (cap, began)
+    with _remembering:
+        if changes == _changes:
+            _keys[key_id] = (cap, began)
     return cap
 
 
 def forget() -> None:
     """A limit was changed here: the next one who asks reads anew."""
-    global _users_read_at
-    _users_read_at = float("-inf")
-    _keys.clear()
+    global _changes, _users_read_at
+    with _remembering:
+        _changes += 1
+        _users_read_at = float("-inf")
+        _keys.clear()
 
 
 def _read_users() -> _OfUsers:

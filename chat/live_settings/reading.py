@@ -53,6 +53,8 @@ class _Remembered:
         self._snapshot: Snapshot | None = None
         self._read_at = float("-inf")
         self._lock = threading.Lock()
+        self._changes = 0  # that this process knows of
+        self._remembering = threading.Lock()
         self._misfits: frozenset[str] = frozenset()
 
     def get(self) -> Snapshot:
@@ -72,21 +74,25 @@ class _Remembered:
             self._read()
 
     def forget(self) -> None:
-        self._read_at = float("-inf")
+        """What is being read meanwhile may be of before: it is not remembered."""
+        with self._remembering:
+            self._changes += 1
+            self._read_at = float("-inf")
 
     @property
     def last(self) -> Snapshot | None:
         return self._snapshot
 
     def _read(self) -> Snapshot:
-        began = time.monotonic()
+        began, changes = time.monotonic(), self._changes
         layers = read_layers()
         groups = {name: _group(name, found) for name, found in layers.items()}
         self._complain(layers, groups)
         secrets = stored_secrets.read_all()
         for_runs = _for_runs(groups, layers["providers"], secrets)
         self._snapshot = Snapshot(groups, secrets, for_runs)
-        self._read_at = began
+        with self._remembering:
+            self._read_at = began if changes == self._changes else float("-inf")
         return self._snapshot
 
     def _complain(self, layers: Mapping[str, Layers], groups: Mapping[str, Group]) -> None:
