@@ -18,10 +18,13 @@ from instances.services import fleet
 ResultT = TypeVar("ResultT")
 
 PATIENCE_SECONDS = 10.0
-MOST_WAITING = 2  # request threads; a server has four or more
+#: Request threads that wait for commands, with one more for looking; a server has four or more.
+MOST_WAITING = 2
 PARALLEL = 8  # instances of one request at a time
 
 _slots = threading.BoundedSemaphore(MOST_WAITING)
+#: Whoever may look may not thereby keep those who may command from it.
+_looking = threading.BoundedSemaphore(1)
 
 
 class Ask(Protocol):
@@ -65,7 +68,7 @@ def create(*, name: str | None, region: str | None, actor: str) -> Report:
 
 def look() -> int:
     """How many instances the backend has now. Raises an `InstancesError`."""
-    with _slot():
+    with _slot(_looking):
         return len(asyncio.run(_in_time(fleet.list_instances())))
 
 
@@ -100,10 +103,10 @@ async def _in_time(
 
 
 @contextmanager
-def _slot() -> Iterator[None]:
-    if not _slots.acquire(blocking=False):
+def _slot(slots: threading.BoundedSemaphore = _slots) -> Iterator[None]:
+    if not slots.acquire(blocking=False):
         raise BackendBusy("others wait for the backend already; try again in a moment")
     try:
         yield
     finally:
-        _slots.release()
+        slots.release()

@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from instances.errors import BackendBusy
+from instances.errors import BackendBusy, BackendFailed
 from instances.models import Instance
-from instances.pages.commands import COMMANDS, MOST_WAITING, give
+from instances.pages.commands import COMMANDS, MOST_WAITING, give, look
 from tests.accounts.cast import facts
 from tests.instances.faults import Chunks, Hang
 from tests.instances.pages.rows import make_instance
@@ -58,3 +58,21 @@ def test_few_threads_wait_and_the_next_is_refused_at_once(configured):
     configured.listen()
     configured.heal()
     assert give(PAUSE, ["inst-0"], actor="olga") == {"inst-0": ""}
+
+
+def test_who_looks_keeps_nobody_from_commanding(configured):
+    configured.add(id="inst-1")
+    configured.fail("list", Hang())
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        configured.wait_for("list")
+
+        with pytest.raises(BackendBusy):
+            look()
+        assert give(PAUSE, ["inst-1"], actor="olga") == {"inst-1": ""}
+
+        configured.refuse()
+        assert isinstance(looking.exception(), BackendFailed)
+    configured.listen()
+    configured.heal()
+    assert look() == 1
