@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from chat.webhooks.event_types import SUBSCRIBABLE
-from runs.tools.fetch import FetchError, parse_url
+from runs.tools.fetch import FetchError, check_port, parse_url, rules_from_settings
 
 URL_CHARS = 2_000
 
@@ -13,7 +13,7 @@ URL_CHARS = 2_000
 def check_url(url: str) -> str:
     """Where its host lies is looked at for each attempt: names can be pointed elsewhere."""
     try:
-        parse_url(url)
+        check_port(parse_url(url), rules_from_settings())
     except FetchError as error:
         raise ValueError(str(error)) from None
     return url

@@ -159,6 +159,31 @@ def parse_url(url: str) -> httpx.URL:
     return parsed.copy_with(fragment=None)
 
 
+def check_port(url: httpx.URL, rules: FetchRules) -> None:
+    """Raises `PortNotAllowed` for a port that no address of the host could make a legal one.
+
+    Names are not resolved: they can be pointed elsewhere until something is sent.
+    """
+    port = url.port or _DEFAULT_PORTS[url.scheme]
+    if port in rules.ports or _may_be_in(url.raw_host.decode("ascii"), rules.allow):
+        return
+    raise PortNotAllowed(f"requests to port {port} are not allowed")
+
+
+def _may_be_in(host: str, networks: tuple[Network, ...]) -> bool:
+    name = host.rstrip(".").lower()
+    if _is_localhost(name):
+        name = "127.0.0.1"
+    try:
+        return is_in(parse_address(name), networks)
+    except ValueError:
+        return bool(networks)
+
+
+def _is_localhost(name: str) -> bool:
+    return name == "localhost" or name.endswith(".localhost")
+
+
 def _redirected(source: httpx.URL, location: str) -> httpx.URL:
     try:
         return parse_url(str(source.join(location)))
@@ -196,7 +221,7 @@ class _Fetcher:
 
     async def _resolved(self, host: str, port: int) -> list[str]:
         name = host.rstrip(".").lower()
-        if name == "localhost" or name.endswith(".localhost"):
+        if _is_localhost(name):
             return ["127.0.0.1"]  # RFC 6761: never a matter for DNS
         try:
             addresses = await self.resolve(host, port)

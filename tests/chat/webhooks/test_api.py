@@ -96,6 +96,7 @@ def test_a_deleted_endpoint_is_gone_with_its_log(admin: Caller):
             400,
             "url: String should have at most 2000",
         ),
+        ({"url": "http://93.184.215.14:8080/"}, 400, "url: requests to port 8080 are not allowed"),
         ({"url": None}, 422, "url: Input should be a valid string"),
         ({"events": []}, 400, "events: List should have at least 1 item"),
         ({"events": ["run.exploded"]}, 400, "events: 'run.exploded' is none of run.completed"),
@@ -112,6 +113,18 @@ def test_what_is_wrong_is_named(admin: Caller, fields: dict[str, Any], status: i
 
     assert (answer.status_code, answer.json()["error"][: len(error)]) == (status, error)
     assert not WebhookEndpoint.objects.exists()
+
+
+def test_a_port_is_refused_unless_the_operator_vouches_for_a_network(admin: Caller, settings: Any):
+    wanted = {**WANTED, "url": "https://hooks.example.com:8443/"}
+    settings.STARPORT_SSRF_ALLOW = []
+
+    refused = admin.post(ROUTE, wanted)
+    settings.STARPORT_SSRF_ALLOW = ["10.0.0.0/8"]  # where the name may lie
+    admitted = admin.post(ROUTE, wanted)
+
+    assert (refused.status_code, admitted.status_code) == (400, 201)
+    assert refused.json()["error"] == "url: requests to port 8443 are not allowed"
 
 
 def test_an_endpoint_of_a_user_names_them(admin: Caller):

@@ -209,8 +209,8 @@ def test_an_endpoint_that_fails_for_five_days_is_disabled(office: Office, receiv
 def test_a_private_address_is_refused_unless_the_operator_allows_it(
     office: Office, receiver: Receiver, settings
 ):
-    settings.STARPORT_SSRF_ALLOW = []
     delivery = office.test(office.make(receiver.url).endpoint)
+    settings.STARPORT_SSRF_ALLOW = []
 
     office.deliver()
 
