@@ -13,6 +13,9 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,6 +25,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
+from accounts.attempts import network_of
 from instances import errors
 from instances.backends.base import Backend
 from instances.logs import as_line
@@ -32,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 BODY_BYTES = 16 * 1024
 DEFAULT_TAIL, MOST_TAIL = 50, 10_000
+#: From one address; in this process alone, which needs no database.
+WRONG_KEYS = RateLimitItemPerMinute(30)
 
 _STATUSES: Mapping[type[errors.InstancesError], int] = {
     errors.InstanceNotFound: 404,
@@ -150,21 +156,34 @@ class _KeyCheck:
         assert api_key  # an empty one would let everybody in
         self._app = app
         self._expected = b"bearer " + api_key.encode()
+        self._wrong = MovingWindowRateLimiter(MemoryStorage())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return  # no sockets here; the server closes them
-        if self._has_key(scope):
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        if self._is_key(given):
             await self._app(scope, receive, send)
             return
-        refusal = _json({"error": "the key of this backend is needed"}, status=401)
-        refusal.headers["WWW-Authenticate"] = "Bearer"
-        await refusal(scope, receive, send)
+        await self._refusal_of(given, scope)(scope, receive, send)
 
-    def _has_key(self, scope: Scope) -> bool:
-        given = dict(scope["headers"]).get(b"authorization", b"")
+    def _is_key(self, given: bytes) -> bool:
         scheme, _, key = given.partition(b" ")
         return hmac.compare_digest(scheme.lower() + b" " + key.strip(), self._expected)
+
+    def _refusal_of(self, given: bytes, scope: Scope) -> Response:
+        """Whoever guesses is told to wait. The key itself always counts: behind a proxy everybody
+        has the same address."""
+        address = scope["client"][0] if scope["client"] else ""
+        if given and not self._wrong.hit(WRONG_KEYS, network_of(address)):
+            refusal = _json({"error": "too many wrong keys from this address"}, status=429)
+            refusal.headers["Retry-After"] = str(WRONG_KEYS.get_expiry())
+            return refusal
+        if given:
+            logger.warning("a wrong key", extra={"address": address})
+        refusal = _json({"error": "the key of this backend is needed"}, status=401)
+        refusal.headers["WWW-Authenticate"] = "Bearer"
+        return refusal
 
 
 class _CreateRequest(BaseModel):

@@ -20,6 +20,8 @@ from project.version import VERSION
 
 logger = logging.getLogger(__name__)
 
+KEY_CHARS = 16
+
 
 class Command(BaseCommand):
     help = "Run instances on this machine and let a Starport elsewhere manage them over HTTP."
@@ -42,6 +44,10 @@ class Command(BaseCommand):
                 "set STARPOD_INSTANCE_API_KEY: whoever can reach the address could start programs "
                 "on this machine"
             )
+        if len(key) < KEY_CHARS:
+            self._refuse(
+                f"STARPOD_INSTANCE_API_KEY has less than {KEY_CHARS} characters and can be guessed"
+            )
         try:
             preparation.refuse_bad_settings()
             bound = bind(wanted)
@@ -50,8 +56,12 @@ class Command(BaseCommand):
         address = bound_address(bound, wanted.host)
         backend = LocalBackend(local_folder())
         # An address on this machine's loopback is of use to nobody on another machine.
-        shows_addresses = is_loopback(bound.getsockname()[0])
-        serving = Serving(backend, api_key=key, shows_addresses=shows_addresses)
+        is_local = is_loopback(bound.getsockname()[0])
+        if not is_local:
+            logger.warning(
+                "the key and all logs travel unencrypted: put TLS in front of this address"
+            )
+        serving = Serving(backend, api_key=key, shows_addresses=is_local)
         screen = f"Starport {VERSION} runs instances for http://{address}"
         server = UvicornServer(serving.app, bound, None)
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from tests.conftest import StartServer
-from tests.instances.local.machine import KEY, Machine, lives, running_machine
-from tests.server import clean_environment, run_manage
+from tests.instances.local.machine import KEY, Machine, lives, running_machine, until
+from tests.server import clean_environment, run_manage, start_manage
 
 MISSING = "0123abcd-nobody"
 
@@ -21,6 +21,41 @@ def test_it_does_not_start_without_a_key(tmp_path: Path):
     assert ended.returncode == 1
     assert ended.stderr.startswith("instance_backend: set STARPOD_INSTANCE_API_KEY")
     assert ended.stdout == ""
+
+
+def test_it_does_not_start_with_a_key_that_can_be_guessed(tmp_path: Path):
+    environment = clean_environment(tmp_path, STARPOD_INSTANCE_API_KEY="fifteen-letters")
+
+    ended = run_manage("instance_backend", "--addr", "127.0.0.1:0", environment=environment)
+
+    assert ended.returncode == 1
+    assert "has less than 16 characters" in ended.stderr
+
+
+def test_on_an_address_that_others_reach_it_warns_of_them(tmp_path: Path):
+    environment = clean_environment(tmp_path, STARPOD_INSTANCE_API_KEY=KEY)
+    arguments = ("instance_backend", "--addr", "0.0.0.0:0", "--data", str(tmp_path))
+    process = start_manage(*arguments, environment=environment, log_dir=tmp_path)
+
+    until(lambda: "for http" in process.stdout() or process.popen.poll() is not None)
+
+    assert process.stop() == 0
+    assert "travel unencrypted" in process.stderr()
+
+
+def test_who_guesses_keys_is_told_to_wait_and_the_key_still_counts(machine: Machine):
+    # Another address of this machine, so that nobody else is told to wait.
+    elsewhere = httpx.HTTPTransport(local_address="127.0.0.2")
+    with httpx.Client(base_url=machine.client.base_url, transport=elsewhere) as client:
+        guesses = [
+            client.get("/instances", headers={"Authorization": f"Bearer {KEY}{number}"})
+            for number in range(31)
+        ]
+        known = client.get("/instances", headers=machine.client.headers)
+
+    assert [answer.status_code for answer in guesses] == [401] * 30 + [429]
+    assert guesses[-1].headers["Retry-After"] == "60"
+    assert known.status_code == 200
 
 
 def test_it_says_in_one_line_when_the_port_is_taken(machine: Machine):
