@@ -99,6 +99,10 @@ def _text_line(entry: LogEntry) -> bytes:
     when = "-"
     if entry.timestamp:
         when = datetime.fromtimestamp(entry.timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    # One entry is one line, whatever its message holds.
-    message = entry.message.replace("\r", "").replace("\n", "\\n")
-    return f"{when} {entry.level.upper()} {message}\n".encode(errors="replace")
+    level, message = _on_one_line(entry.level.upper()), _on_one_line(entry.message)
+    return f"{when} {level} {message}\n".encode(errors="replace")
+
+
+def _on_one_line(text: str) -> str:
+    """One entry is one line, whatever it holds."""
+    return text.replace("\r", "").replace("\n", "\\n")
