@@ -21,6 +21,11 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 by_status = Gauge(
     "starport_instances", "Listed instances", ["status"], multiprocess_mode="mostrecent"
 )
+unreadable = Gauge(
+    "starport_instances_unreadable",
+    "Items of the backend's last list that could not be read",
+    multiprocess_mode="mostrecent",
+)
 changes = Counter("starport_instance_changes_total", "Changes of status", ["status", "cause"])
 restarts = Counter("starport_instance_restarts_total", "Restarts by the monitor", ["outcome"])
 poll_duration = Histogram("starport_instance_poll_seconds", "One answered poll", buckets=SECONDS)

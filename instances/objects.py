@@ -57,6 +57,13 @@ class Report:
     error: str = ""
 
 
+class Listing(list[Report]):
+    """All instances that a backend told of, in its order."""
+
+    #: Ids that it listed as well, with nothing more that could be read.
+    unread: frozenset[str] = frozenset()
+
+
 def instance_map(report: Report) -> dict[str, Any]:
     """The object of the contract, and nothing else of what the backend said."""
     return {

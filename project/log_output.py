@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-REPLACEMENT = "[redacted]"
+from project.lib.secret_shapes import REPLACEMENT, redact_text
 
 # Names of facts that are never written, whatever they hold.
 _SECRET_NAMES = re.compile(
@@ -15,26 +15,6 @@ _SECRET_NAMES = re.compile(
 )
 # Counts and ids that only look like secrets.
 _HARMLESS_NAMES = frozenset({"api_key_id", "input_tokens", "output_tokens", "lease_token"})
-
-# Shapes of secrets inside texts: URLs, header dumps, tracebacks.
-_SECRET_SHAPES = re.compile(
-    r"(?P<before>[?&](?:token|access_token|api_key|key)=)[^&\s\"']+"
-    r"|(?P<scheme>(?i:bearer|apikey|basic) )[A-Za-z0-9._~+/=-]{6,}"
-    r"|(?P<userinfo>://[^/\s:@]*:)[^/\s@]+(?=@)"
-    r"|sp_live_[A-Za-z0-9]+"
-    r"|sk-[A-Za-z0-9_-]{16,}"
-    r"|\b\d{6,}:[A-Za-z0-9_-]{30,}"  # Telegram bot tokens
-)
-
-
-def redact_text(text: str) -> str:
-    """`text` with everything that looks like a credential replaced."""
-    return _SECRET_SHAPES.sub(_replacement, text)
-
-
-def _replacement(match: re.Match[str]) -> str:
-    kept = match["before"] or match["scheme"] or match["userinfo"] or ""
-    return kept + REPLACEMENT
 
 
 def redact(_logger: Any, _method: str, record: MutableMapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from chat.api.bodies import Body, read_body
 from instances.errors import InstancesError, NotConfigured
 from instances.objects import instance_map
 from instances.services import fleet
+from instances.services.turns import turn_of
 from project.lib.deferred import DeferredResponse
 
 ResultT = TypeVar("ResultT")
@@ -38,7 +39,8 @@ class InstancesView(GatewayView):
     }
 
     def get(self, request: ApiRequest) -> HttpResponse:
-        return DeferredResponse(request, _listed)
+        actor = request.principal.actor
+        return DeferredResponse(request, lambda: _listed(actor))
 
     def post(self, request: ApiRequest) -> HttpResponse:
         body = read_body(request, NewInstanceBody)
@@ -54,7 +56,8 @@ class InstanceView(GatewayView):
     }
 
     def get(self, request: ApiRequest, instance_id: str) -> HttpResponse:
-        return DeferredResponse(request, lambda: _shown(instance_id))
+        actor = request.principal.actor
+        return DeferredResponse(request, lambda: _shown(instance_id, actor))
 
     def delete(self, request: ApiRequest, instance_id: str) -> HttpResponse:
         actor = request.principal.actor
@@ -84,11 +87,12 @@ class InstanceHealthView(GatewayView):
     capabilities: ClassVar = {"GET": capabilities.INSTANCES_READ}
 
     def get(self, request: ApiRequest, instance_id: str) -> HttpResponse:
-        return DeferredResponse(request, lambda: _health(instance_id))
+        actor = request.principal.actor
+        return DeferredResponse(request, lambda: _health(instance_id, actor))
 
 
-async def _listed() -> HttpResponse:
-    with told_as("List instances error: "):
+async def _listed(actor: str) -> HttpResponse:
+    with told_as("List instances error: "), turn_of(actor):
         reports = await fleet.list_instances()
     return json_response([instance_map(report) for report in reports])
 
@@ -96,47 +100,52 @@ async def _listed() -> HttpResponse:
 async def _created(body: NewInstanceBody, actor: str) -> HttpResponse:
     with told_as("Create instance error: "):
         report = await _to_its_end(
-            lambda: fleet.create_instance(name=body.name, region=body.region, actor=actor)
+            actor, lambda: fleet.create_instance(name=body.name, region=body.region, actor=actor)
         )
     return json_response(instance_map(report), status=201)
 
 
-async def _shown(instance_id: str) -> HttpResponse:
-    with told_as("Get instance error: "):
+async def _shown(instance_id: str, actor: str) -> HttpResponse:
+    with told_as("Get instance error: "), turn_of(actor):
         report = await fleet.get_instance(instance_id)
     return json_response(instance_map(report))
 
 
 async def _killed(instance_id: str, actor: str) -> HttpResponse:
     with told_as("Kill instance error: "):
-        await _to_its_end(lambda: fleet.kill_instance(instance_id, actor=actor))
+        await _to_its_end(actor, lambda: fleet.kill_instance(instance_id, actor=actor))
     return HttpResponse(status=204)
 
 
 async def _paused(instance_id: str, actor: str) -> HttpResponse:
     with told_as("Pause instance error: "):
-        await _to_its_end(lambda: fleet.pause_instance(instance_id, actor=actor))
+        await _to_its_end(actor, lambda: fleet.pause_instance(instance_id, actor=actor))
     return json_response({"status": "paused"})
 
 
 async def _restarted(instance_id: str, actor: str) -> HttpResponse:
     with told_as("Restart instance error: "):
-        await _to_its_end(lambda: fleet.restart_instance(instance_id, actor=actor))
+        await _to_its_end(actor, lambda: fleet.restart_instance(instance_id, actor=actor))
     return json_response({"status": "restarted"})
 
 
-async def _health(instance_id: str) -> HttpResponse:
-    with told_as("Instance health error: "):
+async def _health(instance_id: str, actor: str) -> HttpResponse:
+    with told_as("Instance health error: "), turn_of(actor):
         health = await fleet.instance_health(instance_id)
     return json_response(asdict(health))
 
 
-async def _to_its_end(command: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
+async def _to_its_end(actor: str, command: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
     """A command goes on when its client leaves: the backend may have begun it already."""
-    task = asyncio.create_task(command())
+    task = asyncio.create_task(_in_turn(actor, command))
     _under_way.add(task)
     task.add_done_callback(_put_away)
     return await asyncio.shield(task)
+
+
+async def _in_turn(actor: str, command: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
+    with turn_of(actor):
+        return await command()
 
 
 def _put_away(task: asyncio.Task[Any]) -> None:

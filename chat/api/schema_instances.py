@@ -60,11 +60,12 @@ _REFUSALS = {
     415: "The body is not `application/json`",
     422: "A field has another type, or the backend does not take the request",
     429: "Too many requests, or too many wrong credentials",
+    501: "The backend cannot do that",
     502: "The backend cannot be reached, failed, answers nonsense, or does not take our key",
     503: "No backend is configured, or it has no room: `Retry-After` says when to come again",
     504: "The backend did not answer in time",
 }
-_OF_BACKEND = (400, 409, 422, 502, 503, 504)
+_OF_BACKEND = (400, 409, 422, 501, 502, 503, 504)
 
 
 def _refusals(*statuses: int) -> dict[int | tuple[int, str], Any]:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
-from instances.objects import Health, LogEntry, Report, SshAccess
+from instances.objects import Health, Listing, LogEntry, Report, SshAccess
 
 
 class Backend(Protocol):
@@ -17,8 +17,8 @@ class Backend(Protocol):
     #: A word for logs, metrics and pages: `http` or `local`.
     kind: str
 
-    async def list_instances(self) -> list[Report]:
-        """In the backend's order."""
+    async def list_instances(self) -> Listing:
+        """In the backend's order. One that cannot be read hides no other."""
         ...
 
     async def create(self, *, name: str | None, region: str | None) -> Report: ...

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 
 from django.db import DatabaseError
 from django.utils import timezone
@@ -14,7 +13,7 @@ from instances.errors import InstancesError
 from instances.monitor.pace import Pace
 from instances.monitor.polling import Limits, Poller
 from instances.monitor.restarting import Restarter
-from instances.objects import Report, Status, is_instance_id
+from instances.objects import Listing, Status, is_instance_id
 from instances.operator_settings import MonitorSettings
 from instances.services import recording
 from instances.services.rounds import forget_samples, listed_statuses, record_round
@@ -80,12 +79,14 @@ class Monitor:
 
     async def _round(self, rules: MonitorSettings, began: float) -> str:
         limits, asked_at = Limits.of(rules.poll_seconds), timezone.now()
-        reports = await self._list(limits)
-        if reports is None:
+        listing = await self._list(limits)
+        if listing is None:
             return "list_failed"
-        kind = self._backend.kind
-        await in_database_thread(recording.remember_list, kind, reports, asked_at=asked_at)
-        running = [one.id for one in reports if one.status is Status.RUNNING]
+        kind, unread = self._backend.kind, listing.unread
+        await in_database_thread(
+            recording.remember_list, kind, listing, unread=unread, asked_at=asked_at
+        )
+        running = [one.id for one in listing if one.status is Status.RUNNING]
         seconds = began + limits.round - time.monotonic()
         polls = await self._poller.poll(list(filter(is_instance_id, running)), limits, seconds)
         due = await in_database_thread(record_round, polls.answered, rules)
@@ -93,11 +94,11 @@ class Monitor:
         await in_database_thread(_tidy_up, rules)
         return "done"
 
-    async def _list(self, limits: Limits) -> Sequence[Report] | None:
+    async def _list(self, limits: Limits) -> Listing | None:
         """`None` when there is none to be had. The log says so once, and once when there is."""
         try:
             async with asyncio.timeout(limits.round / 2):
-                reports = await self._backend.list_instances()
+                listing = await self._backend.list_instances()
         except (InstancesError, TimeoutError) as error:
             kind = metrics.kind_of(error)
             metrics.poll_failures.labels(f"list_{kind}").inc()
@@ -109,7 +110,7 @@ class Monitor:
         if self._list_failure:
             logger.info("the instances can be listed again")
         self._list_failure = ""
-        return reports
+        return listing
 
 
 def _tidy_up(rules: MonitorSettings) -> None:

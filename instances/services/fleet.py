@@ -11,18 +11,28 @@ from typing import Any, TypeVar
 from accounts import audit
 from instances.backends import Backend, open_backend
 from instances.errors import InstanceNotFound, InstancesError
-from instances.objects import Health, LogEntry, Report, SshAccess, Status, is_instance_id
+from instances.objects import (
+    Health,
+    Listing,
+    LogEntry,
+    Report,
+    SshAccess,
+    Status,
+    is_instance_id,
+)
 from instances.services import recording
 from project.lib.pool import in_database_thread
 
 ResultT = TypeVar("ResultT")
 
 
-async def list_instances() -> list[Report]:
+async def list_instances() -> Listing:
     async with _backend() as backend:
-        reports = await backend.list_instances()
-        await in_database_thread(recording.remember_list, backend.kind, reports)
-    return reports
+        listing = await backend.list_instances()
+        await in_database_thread(
+            recording.remember_list, backend.kind, listing, unread=listing.unread
+        )
+    return listing
 
 
 async def create_instance(*, name: str | None, region: str | None, actor: str) -> Report:

@@ -42,11 +42,16 @@ _UPDATE = f"UPDATE instances_instance SET {_ASSIGNMENTS} WHERE id = %s"  # noqa:
 
 
 def remember_list(
-    backend: str, reports: Sequence[Report], *, asked_at: datetime | None = None
+    backend: str,
+    reports: Sequence[Report],
+    *,
+    unread: Collection[str] = (),
+    asked_at: datetime | None = None,
 ) -> None:
     """All that `backend` knows. What it does not list any more counts as stopped.
 
-    `asked_at`: what was changed here since then is newer than the list, and stays.
+    `asked_at`: what was changed here since then is newer than the list, and stays. So does what is
+    `unread`, listed with nothing more that could be read: that is no end of an instance.
     """
     latest = {report.id: report for report in reports}
     with changing(timezone.now()) as changes:
@@ -65,7 +70,8 @@ def remember_list(
         ]
         write_described(different)
         for row in known.values():
-            if row.backend == backend and row.id not in latest and row.id not in outdated:
+            is_listed = row.id in latest or row.id in unread
+            if row.backend == backend and not is_listed and row.id not in outdated:
                 _forgotten(row, changes)
         seen = Instance.objects.filter(backend=backend, is_listed=True)
         seen.update(last_seen_at=changes.now)

@@ -258,6 +258,7 @@ async def test_the_list_is_in_the_backends_order_and_names_each_once(backend: Fa
         b'{"instances": []}',
         b"[7]",
         b"[{}]",
+        b'[7, {"id": ":"}, {"id": "a", "created_at": null}]',
         b'[{"id": "a/b", "status": "running", "created_at": 1}]',
         b'[{"id": "..", "status": "running", "created_at": 1}]',
         b'[{"id": 7, "status": "running", "created_at": 1}]',

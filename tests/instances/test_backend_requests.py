@@ -8,10 +8,11 @@ import pytest
 
 from instances.backends import open_backend
 from instances.backends.http import HttpBackend
-from instances.errors import BackendFailed, InstanceNotFound, NotConfigured
+from instances.backends.http.silence import QUIET_SECONDS
+from instances.errors import BackendFailed, InstanceNotFound, NotConfigured, NotSupported
 from tests.instances.conftest import KEY
 from tests.instances.fake_backend import FakeBackend
-from tests.instances.faults import Answer, Reset, Slow
+from tests.instances.faults import Answer, Chunks, Reset, Slow
 
 
 @asynccontextmanager
@@ -212,3 +213,29 @@ def test_a_key_that_is_no_header_is_refused_without_being_repeated(key: str):
 def test_without_a_url_there_is_no_backend():
     with pytest.raises(NotConfigured):
         open_backend()
+
+
+async def test_of_a_refused_ssh_access_nothing_is_repeated(backend: FakeBackend):
+    backend.fail("ssh", Answer(500, {"error": "the key is hunter2"}))
+
+    async with client_of(backend.url) as client:
+        with pytest.raises(BackendFailed, match=r"^500 Internal Server Error$"):
+            await client.ssh_access("bot")
+
+
+async def test_what_a_backend_cannot_do_is_no_failure_of_it(backend: FakeBackend):
+    backend.fail("restart", Answer(501))
+
+    async with client_of(backend.url) as client:
+        with pytest.raises(NotSupported):
+            await client.restart("bot")
+
+
+async def test_a_log_may_take_its_time_before_its_first_byte(backend: FakeBackend):
+    backend.add(id="bot")
+    backend.fail("logs", Chunks([QUIET_SECONDS + 0.3, b"late\n"]))
+
+    async with client_of(backend.url) as client:
+        entries = [entry.message async for entry in client.logs("bot", tail=7)]
+
+    assert entries == ["late"]

@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import StartServer
 from tests.instances.conftest import KEY, Fleet
 from tests.instances.fake_backend import FakeBackend
+from tests.instances.fake_instance import SECRETS
 from tests.instances.faults import BAD_JSON, REDIRECT, Answer, Chunks, Fault, Hang, Raw, Reset, Slow
 
 #: Of each operation: method, path, and how its errors begin.
@@ -73,6 +74,41 @@ FAULTS: list[tuple[str, Fault, int, str, str]] = [
         502,
         "500 Internal Server Error: boom",
         "instance_backend_failed",
+    ),
+    (
+        "501",
+        Answer(501, {"error": "not here"}),
+        501,
+        "501 Not Implemented: not here",
+        "not_supported",
+    ),
+    (
+        "object",
+        Answer(409, {"id": "bot", "status": "busy", **SECRETS}),
+        409,
+        "409 Conflict",
+        "instance_request_refused",
+    ),
+    (
+        "half an object",
+        Answer(409, b'{"id": "bot", "root_password": "hunter2'),
+        409,
+        "409 Conflict",
+        "instance_request_refused",
+    ),
+    (
+        "quoted object",
+        Answer(400, {"error": f"cannot take {SECRETS}"}),
+        400,
+        "400 Bad Request",
+        "instance_request_refused",
+    ),
+    (
+        "key",
+        Answer(400, {"error": "no sk-0123456789abcdefghij here"}),
+        400,
+        "400 Bad Request: no [redacted] here",
+        "instance_request_refused",
     ),
     ("503", Answer(503), 502, "503 Service Unavailable", "instance_backend_failed"),
     (
@@ -277,3 +313,21 @@ def test_a_wrong_key_is_our_mistake_and_not_the_callers(start_server: StartServe
     assert answer.status_code == 502
     # For want of a key of its own the one of the model provider is sent, as it always was.
     assert backend.requests[0].headers["authorization"] == "Bearer sk-of-the-model"
+
+
+def test_one_instance_that_cannot_be_read_hides_no_other(fleet: Fleet):
+    readable = {"id": "web-1", "status": "running", "created_at": 1774015509}
+    odd = [{**readable, "id": ":"}, {**readable, "id": "bot", "created_at": None}, 7]
+    said_before = fleet.server.errors().count("are left out")
+    fleet.backend.add("bot", id="bot")
+    assert [one["id"] for one in fleet.client.get("/api/instances").json()] == ["bot"]
+    fleet.backend.fail("list", Answer(200, [odd[0], readable, *odd[1:]]))
+
+    listed = [fleet.client.get("/api/instances") for _ in range(3)]
+
+    assert [one["id"] for answer in listed for one in answer.json()] == ["web-1"] * 3
+    assert fleet.server.errors().count("are left out") == said_before + 1
+    assert "starport_instances_unreadable 3.0" in fleet.client.get("/metrics").text
+    # It is listed, and so nobody takes it for ended.
+    newest, *_ = fleet.facts("instance_status_changed", instance_id="bot")
+    assert newest["status"] == "running"

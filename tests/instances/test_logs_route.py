@@ -149,6 +149,26 @@ def test_a_backend_that_falls_silent_is_left_after_a_while(fleet: Fleet, bot: Fa
 
 
 @pytest.mark.parametrize(
+    ("parts", "shown", "complaint"),
+    [
+        ([4.0, b"late\n"], [], "the backend did not answer in time"),
+        ([b"first\nhal"], ["first", "hal"], "the log fell silent within a line"),
+        ([b"tick\n", 0.5] * 20, ["tick"], "the log did not end in time"),
+    ],
+)
+def test_a_log_of_which_more_may_be_missing_says_so(
+    fleet: Fleet, bot: FakeInstance, parts: list[bytes | float], shown: list[str], complaint: str
+):
+    fleet.backend.fail("logs", Chunks(parts, ending="open"))
+
+    answer = fleet.client.get(PATH, params={"tail": 1000})
+
+    assert sorted(set(messages(answer.text))) == shown
+    assert f"Instance logs error: {complaint}" in answer.text
+    assert "event: done" not in answer.text
+
+
+@pytest.mark.parametrize(
     ("ending", "last"),
     [
         ("end", ("done", {"entries": 2})),
@@ -215,13 +235,13 @@ def test_lines_of_json_are_a_file(fleet: Fleet, bot: FakeInstance):
 
 
 def test_text_is_a_file_with_one_line_for_each_entry(fleet: Fleet, bot: FakeInstance):
-    bot.log[:] = [b'{"timestamp":1774015509,"level":"warn","message":"two\\nlines"}', b"plain"]
+    bot.log[:] = [b'{"timestamp":1774015509,"level":"wa\\nrn","message":"two\\nlines"}', b"plain"]
 
     answer = fleet.client.get(PATH, params={"download": 1}, headers={"Accept": "text/plain"})
 
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="bot.log"'
-    assert answer.text == "2026-03-20T14:05:09Z WARN two\\nlines\n- INFO plain\n"
+    assert answer.text == "2026-03-20T14:05:09Z WA\\nRN two\\nlines\n- INFO plain\n"
 
 
 @pytest.mark.parametrize(
@@ -297,3 +317,17 @@ def test_the_backends_refusal_of_a_tail_is_passed_on(fleet: Fleet, bot: FakeInst
 
     assert answer.status_code == 422
     assert answer.json()["error"].endswith("tail is too long")
+
+
+def test_a_reader_who_does_not_read_stops_the_backend_before_much_is_in_memory(
+    fleet: Fleet, bot: FakeInstance
+):
+    bot.log[:] = [b"x" * 60_000] * 999  # fewer entries than are read ahead
+    with reading(fleet.client, tail=1000) as lines:
+        until(lines, "xxx")
+        until_settled = time.monotonic() + 1.5
+        while fleet.backend.followers and time.monotonic() < until_settled:
+            time.sleep(0.05)
+
+        assert fleet.backend.followers == 1  # it has not been rid of its log
+    assert_nobody_follows(fleet)

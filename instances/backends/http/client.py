@@ -17,16 +17,16 @@ import httpx
 from instances.backends.http import parsing
 from instances.backends.http.address import read_address
 from instances.backends.http.failures import failure_of, refusal_of
-from instances.errors import BackendFailed, BackendTimedOut, InstanceNotFound
+from instances.backends.http.silence import Patience, pieces_of
+from instances.backends.http.unreadable import tell_of_unreadable
+from instances.errors import BackendFailed, BackendTimedOut, InstanceNotFound, InstancesError
 from instances.logs import LogParser
-from instances.objects import Health, LogEntry, Report, SshAccess
+from instances.objects import Health, Listing, LogEntry, Report, SshAccess
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 #: For all of an exchange, of a backend that keeps sending a little.
 EXCHANGE_SECONDS = 90.0
-#: A log that is not followed ends, on a backend that never ends one, after such a silence.
-QUIET_SECONDS = 3.0
 RETRY_SECONDS = 0.2
 MAX_BYTES = 16 * 1024 * 1024
 MAX_ERROR_BYTES = 16 * 1024
@@ -74,8 +74,10 @@ class HttpBackend:
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def list_instances(self) -> list[Report]:
-        return parsing.read_reports(await self._ask("GET"), is_g2=self._is_g2)
+    async def list_instances(self) -> Listing:
+        found = parsing.read_reports(await self._ask("GET"), is_g2=self._is_g2)
+        tell_of_unreadable(str(self._address.base), found.complaints)
+        return found.listing
 
     async def create(self, *, name: str | None, region: str | None) -> Report:
         wanted: dict[str, Any] = {"name": name, "region": region}
@@ -106,7 +108,9 @@ class HttpBackend:
         return parsing.read_health(await self._ask("GET", instance_id, "health"))
 
     async def ssh_access(self, instance_id: str) -> SshAccess:
-        return parsing.read_ssh_access(await self._ask("GET", instance_id, "ssh"))
+        # Of a refusal nothing is repeated: an answer here may hold a key.
+        body = await self._ask("GET", instance_id, "ssh", is_repeated=False)
+        return parsing.read_ssh_access(body)
 
     async def logs(
         self, instance_id: str, *, tail: int, follow: bool = False
@@ -124,19 +128,22 @@ class HttpBackend:
         self, instance_id: str, tail: int, follow: bool
     ) -> AsyncGenerator[LogEntry, None]:
         parser = LogParser()
-        failure: httpx.HTTPError | None = None
+        failure: InstancesError | None = None
         async with self._open_log(instance_id, tail, follow) as response:
+            patience = None if follow else Patience(self._read_seconds)
             try:
-                async with aclosing(_pieces(response, follow)) as pieces:
+                async with aclosing(pieces_of(response, patience)) as pieces:
                     async for piece in pieces:
                         for entry in parser.feed(piece):
                             yield entry
             except httpx.HTTPError as error:
+                failure = failure_of(error)
+            except BackendTimedOut as error:
                 failure = error
             for entry in parser.finish():
                 yield entry
         if failure is not None:
-            raise failure_of(failure) from None
+            raise failure from None
 
     @asynccontextmanager
     async def _open_log(
@@ -144,7 +151,7 @@ class HttpBackend:
     ) -> AsyncIterator[httpx.Response]:
         """The response, once it has begun well. Its beginning has a limit, the log has none."""
         asked = {"lines": tail, "tail": tail} if self._is_g2 else {"tail": tail}
-        # A backend that does not know `follow` never ends a log; see `_pieces`.
+        # A backend that does not know `follow` never ends a log; see `silence`.
         query = httpx.QueryParams(asked if follow else {**asked, "follow": "false"})
         request = self._client.build_request(
             "GET",
@@ -160,24 +167,29 @@ class HttpBackend:
             await response.aclose()
 
     async def _ask(
-        self, method: str, *segments: str, json: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        *segments: str,
+        json: Mapping[str, Any] | None = None,
+        is_repeated: bool = True,
     ) -> bytes:
-        """The body of a good answer."""
+        """The body of a good answer. `is_repeated`: whether errors have the backend's words."""
         request = self._client.build_request(method, self._address.url(*segments), json=json)
         async with _within(EXCHANGE_SECONDS):
-            response = await self._good(request)
+            response = await self._good(request, is_repeated=is_repeated)
             try:
                 return await _body(response)
             finally:
                 await response.aclose()
 
-    async def _good(self, request: httpx.Request) -> httpx.Response:
+    async def _good(self, request: httpx.Request, *, is_repeated: bool = True) -> httpx.Response:
         """An answer that has begun, and is a success."""
         response = await self._begun(request)
         if response.is_success:
             return response
         try:
-            said = await _body(response, most=MAX_ERROR_BYTES, is_cut=True)
+            most = MAX_ERROR_BYTES if is_repeated else 0
+            said = await _body(response, most=most, is_cut=True)
         finally:
             await response.aclose()
         raise refusal_of(response.status_code, response.headers, said, hidden=self._address.hidden)
@@ -222,17 +234,3 @@ async def _body(response: httpx.Response, *, most: int = MAX_BYTES, is_cut: bool
                 return bytes(body[:most])
             raise BackendFailed("Invalid response: it is too long")
     return bytes(body)
-
-
-async def _pieces(response: httpx.Response, follow: bool) -> AsyncGenerator[bytes, None]:
-    """The body as it comes. One that is not followed also ends when it falls silent."""
-    raw = response.aiter_raw()
-    assert isinstance(raw, AsyncGenerator)
-    async with aclosing(raw) as pieces:
-        while True:
-            try:
-                async with asyncio.timeout(None if follow else QUIET_SECONDS):
-                    piece = await anext(pieces)
-            except (StopAsyncIteration, TimeoutError):
-                return
-            yield piece

@@ -1,15 +1,15 @@
 """What goes wrong with a backend, as our errors: one class for each status of the gateway.
 
 Their texts never hold what the backend must not give away through us: our credential, in whatever
-form it was sent, and the address.
+form it was sent, the address, and the secrets that an object of the second generation carries.
 """
 
+import re
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
 
 import httpx
 import orjson
@@ -20,14 +20,17 @@ from instances.errors import (
     BackendTimedOut,
     InstanceNotFound,
     InstancesError,
+    NotSupported,
     RequestRefused,
 )
+from project.lib.secret_shapes import REPLACEMENT, redact_text
 
 BODY_MAX_CHARS = 500
-REPLACEMENT = "[redacted]"
 
 _RETRY_AFTER_MAX_SECONDS = 24 * 3600
 _DETAIL_FIELDS = ("error", "detail", "message")
+#: Whoever writes one of these has quoted an object, whose secrets have no shape of their own.
+_NEVER_REPEATED = re.compile(r"(?i)starpod_api_key|secret_overrides|private[_ ]key")
 
 
 def refusal_of(
@@ -44,6 +47,8 @@ def refusal_of(
         return InstanceNotFound(message)
     if status in (400, 409, 422):
         return RequestRefused(message, status=status)
+    if status == 501:
+        return NotSupported(message)
     if status == 429:
         return BackendBusy(message, retry_after=_seconds(headers.get("Retry-After")))
     return BackendFailed(message)
@@ -68,26 +73,34 @@ def _phrase(status: int) -> str:
 
 
 def _said(headers: httpx.Headers, body: bytes) -> str:
-    """The backend's own words in one line; a page for browsers has none for us."""
+    """The backend's own words in one line.
+
+    A page for browsers has none for us, and of an object only the fields that are meant for people.
+    """
     if "html" in headers.get("Content-Type", ""):
         return ""
-    text = body.decode(errors="replace")
-    with suppress(orjson.JSONDecodeError):
-        text = _detail(orjson.loads(body)) or text
+    text = body.decode(errors="replace").lstrip("\ufeff \t\r\n")
+    if text.startswith(("{", "[")):
+        text = _detail(text)
+    if _NEVER_REPEATED.search(text):
+        return ""
     return " ".join(text.replace("\x00", " ").split())
 
 
-def _detail(answer: Any) -> str:
-    if not isinstance(answer, dict):
-        return ""
-    texts = (answer.get(name) for name in _DETAIL_FIELDS)
-    return next((text for text in texts if isinstance(text, str)), "")
+def _detail(text: str) -> str:
+    """Empty for one that was cut off as well: nobody knows what it would have been."""
+    with suppress(orjson.JSONDecodeError):
+        answer = orjson.loads(text)
+        if isinstance(answer, dict):
+            found = (answer.get(name) for name in _DETAIL_FIELDS)
+            return next((text for text in found if isinstance(text, str)), "")
+    return ""
 
 
 def _scrubbed(text: str, hidden: Iterable[str]) -> str:
     for secret in sorted(filter(None, hidden), key=len, reverse=True):
         text = text.replace(secret, REPLACEMENT)
-    return text
+    return redact_text(text)
 
 
 def _seconds(retry_after: str | None) -> int | None:

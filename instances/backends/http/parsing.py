@@ -7,13 +7,14 @@ all the secrets of its instance that a backend of the second generation shows ev
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 
 from instances.errors import BackendFailed
-from instances.objects import Health, Report, SshAccess, Status, is_instance_id
+from instances.objects import Health, Listing, Report, SshAccess, Status, is_instance_id
 from instances.times import read_time
 
 _G1_STATUSES = {status.value: status for status in Status}
@@ -44,16 +45,37 @@ _WEB_URL_MAX_CHARS = 500
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def read_reports(body: bytes, *, is_g2: bool) -> list[Report]:
-    """A bare array, in its order. An instance that is listed twice counts once."""
+@dataclass(frozen=True, slots=True)
+class ReadList:
+    """What could be read of a list, and what is wrong with each of the others."""
+
+    listing: Listing
+    complaints: tuple[str, ...]
+
+
+def read_reports(body: bytes, *, is_g2: bool) -> ReadList:
+    """A bare array, in its order. An instance that is listed twice counts once.
+
+    Items that cannot be read are left out; a list of nothing else is an invalid response.
+    """
     items = _json(body)
     if not isinstance(items, list):
         raise _invalid("the list of instances is no array")
     reports: dict[str, Report] = {}
+    failures: list[BackendFailed] = []
     for item in items:
-        report = _report(item, is_g2=is_g2)
-        reports.setdefault(report.id, report)
-    return list(reports.values())
+        try:
+            report = _report(item, is_g2=is_g2)
+        except BackendFailed as error:
+            failures.append(error)
+        else:
+            reports.setdefault(report.id, report)
+    if failures and not reports:
+        raise failures[0]
+    listing = Listing(reports.values())
+    if failures:
+        listing.unread = frozenset(filter(None, map(_id_within, items))) - reports.keys()
+    return ReadList(listing, tuple(map(str, failures)))
 
 
 def read_report(body: bytes, *, is_g2: bool) -> Report:
@@ -79,8 +101,8 @@ def read_ssh_access(body: bytes) -> SshAccess:
 
 def _report(item: Any, *, is_g2: bool) -> Report:
     found = _object(item, "an instance")
-    instance_id = found.get("id")
-    if not isinstance(instance_id, str) or not is_instance_id(instance_id):
+    instance_id = _id_within(found)
+    if not instance_id:
         raise _invalid("an instance has an id that cannot be one")
     created_at = read_time(found.get("created_at"))
     if created_at is None:
@@ -97,6 +119,12 @@ def _report(item: Any, *, is_g2: bool) -> Report:
         web_url=_web_url(found.get("web_url")),
         error=_text(found, "error_message") or "",
     )
+
+
+def _id_within(item: Any) -> str:
+    """Empty when there is none that can be one."""
+    instance_id = item.get("id") if isinstance(item, dict) else None
+    return instance_id if isinstance(instance_id, str) and is_instance_id(instance_id) else ""
 
 
 def _status(found: Mapping[str, Any], *, is_g2: bool) -> Status:

@@ -25,7 +25,7 @@ from instances.backends.local.probe import Probe
 from instances.backends.local.reports import report_of
 from instances.errors import BackendFailed, InstanceNotFound, NotSupported, RequestRefused
 from instances.logs import LogParser
-from instances.objects import Health, LogEntry, Report, SshAccess, Status
+from instances.objects import Health, Listing, LogEntry, Report, SshAccess, Status
 
 #: For the ends of one that is killed: what it would still write is removed with it.
 _KILL_GRACE_SECONDS = 3.0
@@ -46,11 +46,12 @@ class LocalBackend:
     async def aclose(self) -> None:
         await self._probe.aclose()
 
-    async def list_instances(self) -> list[Report]:
+    async def list_instances(self) -> Listing:
         with _complaints_of_the_machine():
             homes = await asyncio.to_thread(all_homes, self._folder)
             found = await asyncio.gather(*(self._report_if_there(home) for home in homes))
-        return sorted(filter(None, found), key=lambda report: (report.created_at, report.id))
+        there = filter(None, found)
+        return Listing(sorted(there, key=lambda report: (report.created_at, report.id)))
 
     async def create(self, *, name: str | None, region: str | None) -> Report:
         name, region = _checked(name, "name"), _checked(region, "region")

@@ -257,7 +257,8 @@ def test_a_failure_of_the_backend_is_one_line(instance, verb):
 
     assert result.returncode == 1
     assert result.stderr.startswith(FAILURES[verb])
-    assert "no room" in result.stderr
+    # Where a key may be in the answer, nothing of it is repeated.
+    assert ("no room" in result.stderr) == (verb != "ssh")
     assert result.stderr.count("\n") == 1
     assert not instance.ssh.was_started
 
