@@ -68,6 +68,38 @@ def test_what_is_appended_is_read_once_while_the_log_is_put_away(tmp_path: Path)
     assert read == lines(5, 300)
 
 
+def test_of_a_log_that_grew_far_too_long_the_end_is_kept_in_whole_lines(tmp_path: Path):
+    log = write(tmp_path / "log", lines(0, 100))
+    with closing(LogReader(log)) as reader:
+        reader.tail(0)
+        write(log, lines(100, 9_000))
+
+        rotate(log, limit=1, kept=50_000)
+        write(log, lines(9_000, 9_001))
+
+        read = b"".join(iter(reader.new, b""))
+
+    kept = (tmp_path / "log.1").read_bytes()
+    assert 49_900 < len(kept) <= 50_000
+    assert lines(100, 9_000).endswith(b"\n" + kept)
+    assert read == kept + lines(9_000, 9_001)
+
+
+def test_what_was_put_away_unread_is_read_on_from_where_it_was_left(tmp_path: Path):
+    log = write(tmp_path / "log", lines(0, 50_000))
+    with closing(LogReader(log)) as reader:
+        reader.tail(0)
+        write(log, lines(50_000, 80_000))
+
+        rotate(log, limit=1, kept=600_000)
+        write(log, lines(80_000, 80_001))
+
+        pieces = [*iter(reader.new, b"")]
+
+    assert b"".join(pieces) == lines(50_000, 80_001)
+    assert max(map(len, pieces)) <= 64 * 1024
+
+
 async def test_following_ends_when_the_log_is_gone(tmp_path: Path):
     log = write(tmp_path / "log", b"")
     reader = LogReader(log)
