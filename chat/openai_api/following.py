@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from chat.answers import Tally
 from chat.openai_api.starting import Plan
+from project.lib import draining
 from project.lib.pool import in_database_thread
 from runs.errors import RunsError
 from runs.live import TextDelta
 from runs.log.events import StoredEvent
 from runs.models import Run
-from runs.services import draining
 from runs.services.lifecycle import cancel_run
 from runs.streams import Item, follow_batches
 

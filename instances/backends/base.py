@@ -17,6 +17,11 @@ class Backend(Protocol):
     #: A word for logs, metrics and pages: `http` or `local`.
     kind: str
 
+    @property
+    def restart_seconds(self) -> float:
+        """How long a restart may take before it counts as failed."""
+        ...
+
     async def list_instances(self) -> Listing:
         """In the backend's order. One that cannot be read hides no other."""
         ...
@@ -33,8 +38,11 @@ class Backend(Protocol):
         """Suspend it. Its data stay."""
         ...
 
-    async def restart(self, instance_id: str) -> None:
-        """Continue a paused one, or end a running one and begin it anew."""
+    async def restart(self, instance_id: str, *, only_running: bool = False) -> None:
+        """Continue a paused one, or end a running one and begin it anew.
+
+        With `only_running`, a backend that can tell leaves one alone that was paused meanwhile.
+        """
         ...
 
     async def health(self, instance_id: str) -> Health: ...

@@ -17,7 +17,6 @@ logger = logging.getLogger(__name__)
 
 PARALLEL = 8
 LOOK_SECONDS = 10.0
-RESTART_SECONDS = 60.0
 
 
 class Restarter:
@@ -77,8 +76,8 @@ class Restarter:
     async def _ask(self, instance_id: str, attempt_id: int) -> None:
         error = INTERRUPTED
         try:
-            async with asyncio.timeout(RESTART_SECONDS):
-                await self._backend.restart(instance_id)
+            async with asyncio.timeout(self._backend.restart_seconds):
+                await self._backend.restart(instance_id, only_running=True)
             error = ""
         except TimeoutError as failure:
             error = "the backend did not answer in time"

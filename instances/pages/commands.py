@@ -1,18 +1,20 @@
 """What the pages have done by the fleet's services, within the patience of a request thread.
 
 Services wait for the backend, and a page waits for its service: so there is a limit to how long,
-and to how many threads may wait at a time. A backend that hangs must not take them all.
+and to how many threads may wait at a time. A backend that hangs must not take them all. What was
+begun goes on when the page has given up: see `under_way`.
 """
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from instances.errors import BackendBusy, BackendTimedOut, InstancesError
+from instances.errors import BackendBusy, InstancesError
 from instances.objects import Report
+from instances.pages import under_way
 from instances.services import fleet
 
 ResultT = TypeVar("ResultT")
@@ -52,24 +54,28 @@ COMMANDS = {
 def give(
     command: Command, instance_ids: Sequence[str], *, actor: str, patience: float = PATIENCE_SECONDS
 ) -> dict[str, str]:
-    """What went wrong with each; nothing for one with which nothing did.
+    """What went wrong with each, or `GOES_ON`; nothing for one with which nothing did.
 
     Raises `BackendBusy` when too many wait already; then nothing was asked for.
     """
     with _slot():
-        return asyncio.run(_give(command, instance_ids, actor, patience))
+        return under_way.run(lambda: _give(command, instance_ids, actor, patience))
 
 
 def create(*, name: str | None, region: str | None, actor: str) -> Report:
     """Raises an `InstancesError`."""
     with _slot():
-        return asyncio.run(_in_time(fleet.create_instance(name=name, region=region, actor=actor)))
+        return _run(lambda: fleet.create_instance(name=name, region=region, actor=actor))
 
 
 def look() -> int:
     """How many instances the backend has now. Raises an `InstancesError`."""
     with _slot(_looking):
-        return len(asyncio.run(_in_time(fleet.list_instances())))
+        return len(_run(fleet.list_instances))
+
+
+def _run(ask: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
+    return under_way.run(lambda: under_way.in_time(ask(), PATIENCE_SECONDS))
 
 
 async def _give(
@@ -84,22 +90,12 @@ async def _give(
             if left <= 0:
                 return "there was no time left to ask for it"
             try:
-                await _in_time(command.ask(instance_id, actor=actor), left)
+                await under_way.in_time(command.ask(instance_id, actor=actor), left)
             except InstancesError as error:
                 return str(error)
         return ""
 
     return dict(zip(instance_ids, await asyncio.gather(*map(one, instance_ids)), strict=True))
-
-
-async def _in_time(
-    work: Coroutine[Any, Any, ResultT], seconds: float = PATIENCE_SECONDS
-) -> ResultT:
-    try:
-        async with asyncio.timeout(seconds):
-            return await work
-    except TimeoutError as error:
-        raise BackendTimedOut("the backend did not answer in time; it may do it yet") from error
 
 
 @contextmanager

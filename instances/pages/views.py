@@ -18,6 +18,7 @@ from instances.pages.commands import COMMANDS
 from instances.pages.fleet import fleet_context
 from instances.pages.forms import NewInstanceForm
 from instances.pages.instance import find_instance, instance_context
+from instances.pages.under_way import GOES_ON
 
 
 @require_safe
@@ -105,7 +106,9 @@ def tell_of(
     except InstancesError as error:
         failures = dict.fromkeys(labels, str(error))
     for instance_id, failure in failures.items():
-        if failure:
+        if failure == GOES_ON:
+            messages.warning(request, f"{labels[instance_id]}: {GOES_ON}.")
+        elif failure:
             messages.error(
                 request, f"{labels[instance_id]}: not {command.done.lower()}: {failure}."
             )

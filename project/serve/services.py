@@ -23,6 +23,8 @@ from chat.services.instance_watch import keep_instances_watched
 from chat.telegram.service import keep_bot_running
 from chat.webhooks.courier import Courier, keep_looking
 from instances.backends import is_local, local_folder
+from instances.pages import under_way
+from project.lib.draining import start_draining
 from project.lib.pool import in_database_thread
 from project.lib.tasks import meanwhile
 from runs import dispatch, news, watching
@@ -31,7 +33,6 @@ from runs.errors import RunsError
 from runs.live import hub
 from runs.providers import registry
 from runs.providers.base import ProviderError
-from runs.services.draining import start_draining
 from runs.services.queue import sweep_expired
 from runs.services.redelivery import redeliver_pending
 from runs.triggers.clock import clock as trigger_clock
@@ -153,6 +154,33 @@ async def local_instances() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def runs_and_instances() -> AsyncIterator[None]:
+    """Both take their time to end. So they do it side by side, within the patience of whoever
+    stops the server, and no run is begun while the instances stop.
+    """
+    stacks = AsyncExitStack(), AsyncExitStack()
+    try:
+        for stack, service in zip(stacks, (engine, local_instances), strict=True):
+            await stack.enter_async_context(service())
+        yield
+    finally:
+        start_draining()
+        ends = (stack.aclose() for stack in stacks)
+        for outcome in await asyncio.gather(*ends, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+
+@asynccontextmanager
+async def page_commands() -> AsyncIterator[None]:
+    """What a page did not wait for has until the others have stopped; then it is interrupted."""
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(under_way.interrupt)
+
+
+@asynccontextmanager
 async def webhooks() -> AsyncIterator[None]:
     """Tells endpoints of what happens, whoever executes the runs."""
     async with meanwhile(Courier(_owner()).run()), meanwhile(keep_looking()):
@@ -165,12 +193,12 @@ SERVICES: tuple[Service, ...] = (
     watch_rows,
     accounts_of_usage,
     webhooks,
-    engine,
+    page_commands,
+    runs_and_instances,
     cron,
     cron_jobs,
     conversations,
     telegram,
-    local_instances,
     instance_monitor,
 )
 

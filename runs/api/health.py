@@ -7,9 +7,9 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpResponse
 
+from project.lib.draining import is_draining
 from runs.api.schema import describe_health, describe_healthz, describe_readyz
 from runs.services.components import probe_all, schema_complaint
-from runs.services.draining import is_draining
 from runs.services.queue import queue_depth
 from runs.surface import ApiRequest, SurfaceView, json_response
 

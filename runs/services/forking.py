@@ -14,6 +14,7 @@ from django.conf import settings
 
 from accounts import audit
 from accounts.principals import Principal
+from project.lib import draining
 from project.lib.canonical_json import canonical_hash
 from project.lib.db import write_transaction
 from runs import dispatch
@@ -30,7 +31,6 @@ from runs.log.codec import to_log_value
 from runs.log.read import walk_events
 from runs.log.redaction import redact_value
 from runs.models import Run
-from runs.services import draining
 from runs.services.checkpoints import AGENT_NODE, History, StepView, load_history
 from runs.services.first_event import first_event_of
 from runs.services.fork_past import Past

@@ -13,6 +13,7 @@ from django.utils import timezone
 from pydantic import ValidationError
 
 from accounts import audit
+from project.lib import draining
 from project.lib.db import write_transaction
 from project.lib.ids import new_ulid
 from project.lib.sql import execute
@@ -28,7 +29,6 @@ from runs.log.codec import CodecError, encode, to_log_value
 from runs.log.redaction import redact_text, redact_value
 from runs.models import IdempotencyRecord, Run
 from runs.providers.registry import get_client
-from runs.services import draining
 from runs.services.queue import is_queue_full
 from runs.storable import complaint_about
 

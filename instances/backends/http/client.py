@@ -52,6 +52,7 @@ class HttpBackend:
     """A `Backend` behind a URL. Raises `BackendFailed` when URL or key cannot be used."""
 
     kind = "http"
+    restart_seconds = 60.0
 
     def __init__(self, url: str, key: str = "", *, read_seconds: float = READ_SECONDS) -> None:
         self._address = read_address(url, key)
@@ -101,7 +102,8 @@ class HttpBackend:
                 pass  # or it has no such route: a base like /api/v1 proves nothing
         await self._ask("POST", instance_id, "pause")
 
-    async def restart(self, instance_id: str) -> None:
+    async def restart(self, instance_id: str, *, only_running: bool = False) -> None:
+        """The API has no word for `only_running`."""
         await self._ask("POST", instance_id, "restart")
 
     async def health(self, instance_id: str) -> Health:

@@ -1,8 +1,6 @@
 """`LocalBackend`: what can be done with the instances of one folder."""
 
 import asyncio
-import re
-import secrets
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import closing, contextmanager
@@ -21,16 +19,24 @@ from instances.backends.local.homes import (
     new_home,
     remove_home,
 )
+from instances.backends.local.limits import grace_seconds, patience_seconds
+from instances.backends.local.naming import checked, new_id
 from instances.backends.local.probe import Probe
 from instances.backends.local.reports import report_of
-from instances.errors import BackendFailed, InstanceNotFound, NotSupported, RequestRefused
+from instances.errors import (
+    BackendBusy,
+    BackendFailed,
+    InstanceNotFound,
+    NotSupported,
+    RequestRefused,
+)
 from instances.logs import LogParser
 from instances.objects import Health, Listing, LogEntry, Report, SshAccess, Status
+from project.lib.draining import is_draining
 
 #: For the ends of one that is killed: what it would still write is removed with it.
 _KILL_GRACE_SECONDS = 3.0
 _HEARTBEAT_SECONDS = 2  # a heartbeat that is newer by less is not written down
-_MAX_TEXT = 100  # characters of a name and of a region
 _MEGABYTE = 1024 * 1024
 
 
@@ -43,6 +49,10 @@ class LocalBackend:
         self._folder = folder
         self._probe = Probe()
 
+    @property
+    def restart_seconds(self) -> float:
+        return patience_seconds()
+
     async def aclose(self) -> None:
         await self._probe.aclose()
 
@@ -54,7 +64,8 @@ class LocalBackend:
         return Listing(sorted(there, key=lambda report: (report.created_at, report.id)))
 
     async def create(self, *, name: str | None, region: str | None) -> Report:
-        name, region = _checked(name, "name"), _checked(region, "region")
+        name, region = checked(name, "name"), checked(region, "region")
+        _refuse_when_draining()
         with _complaints_of_the_machine():
             home = await self._make_home(name, region)
             try:
@@ -84,14 +95,16 @@ class LocalBackend:
             async with home.locked():
                 # First, so that nobody starts it meanwhile because it should be running.
                 record = _changed(home, _existing(home), wanted="paused", is_halted=False)
-                await _end(home, record.process, grace_seconds())
-                _changed(home, record, process=None)
+                await self._end_all_of(home, record)
 
-    async def restart(self, instance_id: str) -> None:
+    async def restart(self, instance_id: str, *, only_running: bool = False) -> None:
+        _refuse_when_draining()
         with _complaints_of_the_machine():
             home = find_home(self._folder, instance_id)
             async with home.locked():
                 record = _existing(home)
+                if only_running and record.wanted != "running":
+                    raise RequestRefused("it has been paused meanwhile", status=409)
                 await _end(home, record.process, grace_seconds())
                 await self._start(home, record)
 
@@ -102,9 +115,17 @@ class LocalBackend:
             async with home.locked():
                 record = _existing(home)
                 if record.wanted == "running":
-                    record = _changed(home, record, is_halted=True)
-                    await _end(home, record.process, grace_seconds())
-                    _changed(home, record, process=None)
+                    record = _changed(home, record, is_halted=True, trouble="")
+                await self._end_all_of(home, record)
+
+    async def finish_pause(self, instance_id: str) -> None:
+        """Of one whose pause was cut in half, if it is not to run again."""
+        with _complaints_of_the_machine():
+            home = find_home(self._folder, instance_id)
+            async with home.locked():
+                record = _existing(home)
+                if record.wanted == "paused":
+                    await self._end_all_of(home, record)
 
     async def resume(self, instance_id: str) -> bool:
         """Start one that should be running and is not; True when it was."""
@@ -114,7 +135,12 @@ class LocalBackend:
                 record = _existing(home)
                 if record.wanted != "running" or await _process_of(home, record):
                     return False
-                await self._start(home, record)
+                try:
+                    with _complaints_of_the_machine():
+                        await self._start(home, record)
+                except BackendFailed as error:
+                    _changed(home, record, trouble=str(error))
+                    raise
         return True
 
     async def look_after(self, instance_id: str) -> bool:
@@ -182,7 +208,7 @@ class LocalBackend:
                 )
             now = int(time.time())
             record = Record(
-                id=_new_id(name),
+                id=new_id(name),
                 name=name,
                 region=region,
                 port=ports.choose({other.port for other in others if other}),
@@ -193,10 +219,16 @@ class LocalBackend:
                 home.write(record)
         return Home(self._folder / record.id)
 
+    async def _end_all_of(self, home: Home, record: Record) -> None:
+        await _end(home, record.process, grace_seconds())
+        if record.process is not None:
+            _changed(home, record, process=None)
+
     async def _start(self, home: Home, record: Record) -> None:
         """The caller holds the lock, and no process of it is left."""
         await ports.until_free(record.port)
-        record = _changed(home, record, wanted="running", is_halted=False, process=None)
+        _refuse_when_draining()  # whoever stops the instances now waits for this lock
+        record = _changed(home, record, wanted="running", is_halted=False, trouble="", process=None)
         started = asyncio.create_task(asyncio.to_thread(_start_process, home, record))
         try:
             await asyncio.shield(started)
@@ -229,9 +261,10 @@ class LocalBackend:
         return heard
 
 
-def grace_seconds() -> float:
-    """How long one may take to end after SIGTERM: to drain, and to stop what is around that."""
-    return float(settings.STARPORT_DRAIN_SECONDS) + 8.0
+def _refuse_when_draining() -> None:
+    """What is started by a server that stops its instances would be left to nobody."""
+    if is_draining():
+        raise BackendBusy("this server is stopping, and starts no instance any more")
 
 
 def _start_process(home: Home, record: Record) -> None:
@@ -301,21 +334,6 @@ async def _end(home: Home, mark: processes.ProcessMark | None, grace: float) -> 
     if process is not None:
         is_in_order = await processes.end(process, grace_seconds=grace)
         logfile.note(home.log, "stopped" if is_in_order else "stopped by force: it did not react")
-
-
-def _checked(text: str | None, what: str) -> str | None:
-    text = (text or "").strip()
-    if len(text) > _MAX_TEXT or not text.isprintable():
-        raise RequestRefused(
-            f"{what} must be at most {_MAX_TEXT} characters, all of them printable", status=422
-        )
-    return text or None
-
-
-def _new_id(name: str | None) -> str:
-    """Something unique first, since lists cut ids, and then something to read."""
-    words = re.sub(r"[^a-z0-9]+", "-", (name or "").lower()).strip("-")[:40].rstrip("-")
-    return f"{secrets.token_hex(4)}-{words}" if words else secrets.token_hex(4)
 
 
 def _megabytes(size: int) -> int:

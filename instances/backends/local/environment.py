@@ -33,6 +33,7 @@ _OURS = frozenset(
         "CSRF_TRUSTED_ORIGINS",
         "DATABASE_URL",
         "DEBUG",
+        "PROMETHEUS_MULTIPROC_DIR",  # its numbers would be added to ours
         "REDIS_URL",
         "SECRET_KEY",
         "SECRET_KEY_FALLBACKS",

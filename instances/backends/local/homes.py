@@ -3,6 +3,7 @@
     <folder>/<id>/instance.json   its record
     <folder>/<id>/lock            held while somebody starts, stops or removes it
     <folder>/<id>/log, log.1      what it wrote to stderr, bounded
+    <folder>/<id>/log.1.from      how much of it was left out before log.1
     <folder>/<id>/data/           its own data folder
 
 A name that begins with a dot is never an instance: it is being made, or being removed.
@@ -23,12 +24,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from instances.backends.local.limits import command_seconds
 from instances.backends.local.processes import ProcessMark
 from instances.errors import BackendBusy, BackendFailed, InstanceNotFound
 from instances.objects import is_instance_id
 
-#: Longer than a stop takes, so that a second command waits for the first.
-_LOCK_SECONDS = 25.0
 _LOCK_LOOK_SECONDS = 0.05
 _NEW, _GONE = ".new-", ".gone-"
 
@@ -47,6 +47,7 @@ class Record(BaseModel):
     wanted: Literal["running", "paused", "gone"] = "running"
     #: It was stopped because its server stopped; the next server starts it again.
     is_halted: bool = False
+    trouble: str = ""  # why that failed when it was tried last
     process: ProcessMark | None = None  # the one started last
     started_at: int = 0  # when that was
     has_answered: bool = False  # ever, so it is more than an attempt
@@ -212,8 +213,8 @@ def _is_home(path: Path) -> bool:
 
 
 async def _lock(descriptor: int) -> None:
-    """Without a thread that waits. Raises `BackendBusy`."""
-    deadline = time.monotonic() + _LOCK_SECONDS
+    """Without a thread that waits: as long as a command takes, and then `BackendBusy` is raised."""
+    deadline = time.monotonic() + command_seconds()
     while not _try_lock(descriptor):
         if time.monotonic() > deadline:
             raise BackendBusy("another command on it does not come to its end", retry_after=10)

@@ -6,13 +6,14 @@ import socket
 import time
 from collections.abc import Set
 
+from instances.backends.local.limits import FREE_SECONDS
 from instances.errors import BackendFailed
 
 #: Below those that operating systems take for outgoing connections, so that a port which waits for
 #: its paused instance stays free.
 _FIRST, _LAST = 20_000, 32_000
 _TRIES = 200
-_GIVE_BACK_SECONDS, _LOOK_SECONDS = 2.0, 0.1
+_LOOK_SECONDS = 0.1
 
 
 def choose(taken: Set[int]) -> int:
@@ -26,7 +27,7 @@ def choose(taken: Set[int]) -> int:
 
 async def until_free(port: int) -> None:
     """Whoever had it before may need a moment to give it back."""
-    deadline = time.monotonic() + _GIVE_BACK_SECONDS
+    deadline = time.monotonic() + FREE_SECONDS
     while not _is_free(port):
         if time.monotonic() > deadline:
             raise BackendFailed(f"port {port} of this instance is used by another program")

@@ -19,11 +19,10 @@ from django.conf import settings
 from pydantic import BaseModel, ConfigDict
 
 from instances.backends.local.environment import environment_of_instance
+from instances.backends.local.limits import KILL_SECONDS, SHOW_SECONDS
 from instances.errors import BackendFailed
 
 _LOOK_SECONDS = 0.05
-_KILL_SECONDS = 5.0  # for the kernel to end what was sent SIGKILL
-_SHOW_SECONDS = 5.0
 _SAMPLE_SECONDS = 0.2  # over which the use of the processor is measured
 _SAME_SECONDS = 1.5  # the kernel tells the start of the machine in whole seconds, which waver
 
@@ -89,7 +88,7 @@ async def end(process: psutil.Process, *, grace_seconds: float) -> bool:
     # What it started itself and left behind, and the process too if it would not listen.
     for member in family:
         _send(member, signal.SIGKILL)
-    if not await _has_ended(family, _KILL_SECONDS):
+    if not await _has_ended(family, KILL_SECONDS):
         raise BackendFailed("the process of this instance does not end")
     return is_in_order
 
@@ -116,7 +115,7 @@ def _until_it_shows(process: psutil.Process, data: Path) -> None:
     """A process that begins another program has no command line for an instant, and would be taken
     for a dead one.
     """
-    deadline = time.monotonic() + _SHOW_SECONDS
+    deadline = time.monotonic() + SHOW_SECONDS
     while not (_serves(process, data) or _is_over(process) or time.monotonic() > deadline):
         time.sleep(0.002)
 

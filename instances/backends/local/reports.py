@@ -29,7 +29,10 @@ def _status_of(record: Record, *, is_alive: bool) -> tuple[Status, str]:
     One that has died is `running` all the same, with a heartbeat that grows old: whether that is
     too old, and what then, is the monitor's decision.
     """
-    if record.wanted == "paused" or (record.is_halted and not is_alive):
+    is_halted = record.is_halted and not is_alive
+    if is_halted and record.trouble:
+        return Status.ERROR, f"it could not be started again: {record.trouble}"
+    if is_halted or record.wanted == "paused":
         return Status.PAUSED, ""
     if record.has_answered:
         return Status.RUNNING, ""

@@ -10,6 +10,7 @@ from accounts.credentials import is_loopback
 from instances.backends import local_folder
 from instances.backends.local import LocalBackend, supervise
 from instances.backends.serving import Serving
+from project.lib.draining import start_draining
 from project.serve import preparation
 from project.serve.listening import CannotListen, bind, bound_address
 from project.serve.options import Address, parse_address
@@ -73,6 +74,7 @@ class Command(BaseCommand):
                 self.stdout.flush()
                 await stop.wait()
                 logger.info("draining")
+                start_draining()
                 serving.end_streams()
                 await server.stop()  # first, so that nobody starts what is being stopped
             await backend.aclose()

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,7 +103,9 @@ class Machine:
 @contextmanager
 def running_machine(data_dir: Path) -> Iterator[Machine]:
     """Stopped in good order, with its instances, unless that has happened."""
-    variables = clean_environment(data_dir, **PARENTS_OWN)
+    numbers = data_dir / "numbers-of-the-parent"
+    numbers.mkdir(exist_ok=True)
+    variables = clean_environment(data_dir, **PARENTS_OWN, PROMETHEUS_MULTIPROC_DIR=str(numbers))
     arguments = ("instance_backend", "--addr", "127.0.0.1:0", "--data", str(data_dir))
     process = start_manage(*arguments, environment=variables, log_dir=data_dir)
     try:
@@ -169,4 +173,46 @@ def kill_what_is_left(data_dir: Path) -> None:
     """No instance outlives its test, however that ends."""
     for process in psutil.process_iter(["cmdline"]):
         if any(str(data_dir / "instances") in word for word in process.info["cmdline"] or ()):
+            process.kill()
+
+
+def write_home(folder: Path, name: str, *, port: int = 1, **fields: Any) -> Path:
+    """An instance on disk, as the backend writes it: running when it has a process."""
+    home = folder / name
+    (home / "data").mkdir(parents=True)
+    process = fields.get("process")
+    record: dict[str, Any] = {
+        "id": name,
+        "name": None,
+        "region": None,
+        "port": port,
+        "created_at": 1_700_000_000,
+        "updated_at": 1_700_000_000,
+        "wanted": "running" if process else "paused",
+        "process": process,
+        "has_answered": bool(process),
+    }
+    (home / "instance.json").write_text(json.dumps(record | fields))
+    home.chmod(0o700)
+    return home
+
+
+@contextmanager
+def hanging_instance(folder: Path, name: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One whose process does nothing, and does not react when it is told to end."""
+    home = write_home(folder, name, wanted="running", has_answered=True)
+    code = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "print('ready', flush=True); time.sleep(600)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "serve", "--data", str(home / "data")], stdout=subprocess.PIPE
+    )
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (home / "data" / "serve.lock").write_text(f"{process.pid}\n")
+        try:
+            yield process
+        finally:
             process.kill()

@@ -15,6 +15,14 @@ import pytest
 from instances.backends.local import LocalBackend, supervise
 from instances.errors import BackendFailed, InstanceNotFound, RequestRefused
 from instances.objects import Status
+from tests.instances.local.machine import (
+    hanging_instance,
+    kill_what_is_left,
+    lives,
+    read_record,
+    until,
+    write_home,
+)
 
 
 @pytest.fixture
@@ -43,7 +51,7 @@ def stranger() -> Iterator[subprocess.Popen[bytes]]:
 async def test_a_process_that_only_has_the_number_is_left_alone(
     backend: LocalBackend, folder: Path, stranger: subprocess.Popen[bytes]
 ):
-    write_home(folder, "mine", pid=stranger.pid, began=0.0)
+    write_home(folder, "mine", process={"pid": stranger.pid, "began": 0.0})
 
     assert (await backend.health("mine")).memory_mb == 0
     await backend.pause("mine")
@@ -56,7 +64,7 @@ async def test_a_process_that_serves_something_else_is_left_alone(
     backend: LocalBackend, folder: Path, stranger: subprocess.Popen[bytes]
 ):
     began = psutil.Process(stranger.pid).create_time() - psutil.boot_time()
-    home = write_home(folder, "mine", pid=stranger.pid, began=began)
+    home = write_home(folder, "mine", process={"pid": stranger.pid, "began": began})
     (home / "data" / "serve.lock").write_text(f"{stranger.pid}\n")
 
     await backend.pause("mine")
@@ -189,27 +197,79 @@ async def test_one_at_a_time_looks_after_a_folder(folder: Path):
         await until_only(folder)
 
 
+async def test_a_removal_that_was_cut_in_half_is_finished_while_a_server_lives(folder: Path):
+    remains = folder / ".gone-0123abcd-other"
+    remains.mkdir()
+    async with supervise(folder):
+        await until_only(folder)
+        await asyncio.sleep(0.5)  # it has begun, and seen all there was
+
+        write_home(folder, "mine", wanted="gone")
+
+        await until_only(folder)
+
+
+async def test_a_pause_that_was_cut_in_half_is_finished_while_a_server_lives(
+    folder: Path, settings: Any
+):
+    settings.STARPORT_DRAIN_SECONDS = -7.0  # which leaves a second until SIGKILL
+    with hanging_instance(folder, "mine") as process:
+        record = read_record(folder, "mine")
+        began = psutil.Process(process.pid).create_time() - psutil.boot_time()
+        record |= {"wanted": "paused", "process": {"pid": process.pid, "began": began}}
+        (folder / "mine" / "instance.json").write_text(json.dumps(record))
+
+        async with supervise(folder):
+            while lives(process.pid):
+                await asyncio.sleep(0.05)
+
+
+async def test_one_that_could_not_come_back_with_its_server_says_why_and_does_when_it_can(
+    folder: Path,
+):
+    other = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = other.sockets[0].getsockname()[1]
+    home = write_home(folder, "mine", port=port, wanted="running", is_halted=True)
+    backend = LocalBackend(folder)
+    try:
+        async with supervise(folder):
+            while (report := await backend.get("mine")).status is not Status.ERROR:
+                await asyncio.sleep(0.05)
+            assert f"could not be started again: port {port}" in report.error
+
+            other.close()
+            await other.wait_closed()
+
+            while (process := json.loads((home / "instance.json").read_text())["process"]) is None:
+                await asyncio.sleep(0.05)
+        until(lambda: not lives(process["pid"]))
+    finally:
+        kill_what_is_left(folder.parent)
+        await backend.aclose()
+
+
+async def test_the_monitor_restarts_none_that_was_paused_meanwhile(
+    backend: LocalBackend, folder: Path
+):
+    home = write_home(folder, "mine")
+
+    with pytest.raises(RequestRefused, match="paused meanwhile"):
+        await backend.restart("mine", only_running=True)
+
+    assert json.loads((home / "instance.json").read_text())["wanted"] == "paused"
+
+
+@pytest.mark.parametrize("drain_seconds", [0.0, 10.0, 600.0])
+async def test_a_restart_has_time_for_an_instance_that_takes_all_of_its_own(
+    backend: LocalBackend, settings: Any, drain_seconds: float
+):
+    settings.STARPORT_DRAIN_SECONDS = drain_seconds
+
+    # For a command before it, too, of which each may end one that hangs.
+    assert backend.restart_seconds > 2 * (drain_seconds + 8 + 5)
+
+
 # --- Helpers ----------------------------------------------------------------------------------
-
-
-def write_home(folder: Path, name: str, *, pid: int = 0, began: float = 0.0, port: int = 1) -> Path:
-    """An instance on disk, as the backend writes it: running when it has a process."""
-    home = folder / name
-    (home / "data").mkdir(parents=True)
-    record: dict[str, Any] = {
-        "id": name,
-        "name": None,
-        "region": None,
-        "port": port,
-        "created_at": 1_700_000_000,
-        "updated_at": 1_700_000_000,
-        "wanted": "running" if pid else "paused",
-        "process": {"pid": pid, "began": began} if pid else None,
-        "has_answered": bool(pid),
-    }
-    (home / "instance.json").write_text(json.dumps(record))
-    os.chmod(home, 0o700)
-    return home
 
 
 async def until_only(folder: Path) -> None:
