@@ -95,7 +95,7 @@ def external_principal(
     `None` for a name that cannot be recorded, or that is one of ours. Such a caller owns no runs,
     so who may read runs reads all of them.
     """
-    if not 0 < len(actor) <= MAX_ACTOR or not actor.isprintable() or actor in _OUR_ACTORS:
+    if not 0 < len(actor) <= MAX_ACTOR or not actor.isprintable() or _is_ours(actor):
         return None
     return Principal(
         actor=actor,
@@ -109,10 +109,20 @@ def external_principal(
     )
 
 
-# The assistant acts under names as well: at a start, at the times of its heartbeat and its jobs.
+# The assistant acts under names as well: at a start, at the times of its heartbeat and its jobs;
+# and so do services and commands.
 _OUR_ACTORS = frozenset(
-    {DAEMON_ACTOR, ANONYMOUS_ACTOR, "admin", "boot", "bootstrap", "cron", "heartbeat"}
+    {
+        *(DAEMON_ACTOR, ANONYMOUS_ACTOR, "admin", "boot", "bootstrap", "cron", "heartbeat"),
+        *("instances.monitor", "webhooks.courier", "serve", "manage.py"),
+        *("config/agent.toml", "config/triggers.yaml"),
+    }
 )
+_COMMANDS = "manage.py:"  # and who gave it
+
+
+def _is_ours(actor: str) -> bool:
+    return actor in _OUR_ACTORS or actor.startswith(_COMMANDS)
 
 
 @lru_cache(maxsize=1024)
