@@ -10,7 +10,8 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import orjson
 from django.db import transaction
@@ -87,12 +88,24 @@ def tell_here(notification: Notification) -> None:
 
 def _tell(notification: Notification) -> None:
     tell_here(notification)
-    message = {"origin": _ORIGIN, "notification": asdict(notification)}
+    message = {"origin": _ORIGIN, "notification": _sent(notification)}
     news.publish_topic(TOPIC, orjson.dumps(message))
 
 
 def hear(data: bytes) -> None:
-    """What another process announced."""
+    """What another process announced, which may be of another version."""
     message = orjson.loads(data)
     if message["origin"] != _ORIGIN:
-        tell_here(Notification(**message["notification"]))
+        told = message["notification"]
+        tell_here(Notification(**{name: told[name] for name in _FIELDS if name in told}))
+
+
+_FIELDS = [field.name for field in fields(Notification)]
+
+
+def _sent(notification: Notification) -> dict[str, Any]:
+    """Servers of the version before know no capability, and fail at what they do not know."""
+    told = asdict(notification)
+    if not notification.capability:
+        del told["capability"]
+    return told

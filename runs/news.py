@@ -193,7 +193,7 @@ class Listener:
                 try:
                     async for message in subscription.listen():
                         if message["type"] == "message":
-                            self._take(message["channel"].decode(), message["data"])
+                            self._take_or_log(message["channel"].decode(), message["data"])
                 finally:
                     interest.cancel()
         finally:
@@ -209,6 +209,13 @@ class Listener:
                 publish_control("text", run_id)
             elif not self._hub.is_watched(run_id):
                 await subscription.unsubscribe(_run_channel(run_id))
+
+    def _take_or_log(self, channel: str, data: bytes) -> None:
+        """Another version may have sent it; whoever fails at one piece of news hears the next."""
+        try:
+            self._take(channel, data)
+        except Exception:
+            logger.exception("news could not be taken", extra={"channel": channel})
 
     def _take(self, channel: str, data: bytes) -> None:
         for topic, take in _hearing.items():

@@ -87,3 +87,18 @@ async def test_what_another_process_announces_is_told_here():
 
     del news["owner"]
     assert told == [{"type": "notification", **news}]
+
+
+async def test_news_of_a_later_version_are_heard_without_what_is_new_in_them():
+    admins = await sync_to_async(make_key)(role="admin")
+    news = {
+        "owner": "", "job_name": "j", "session_id": "", "result_preview": "p", "success": True,
+    }  # fmt: skip
+
+    async with opened(admins.secret) as socket:
+        later = {"origin": "elsewhere", "notification": {**news, "unheard_of": 1}}
+        await asyncio.to_thread(notifications.hear, orjson.dumps(later))
+        told = await frames_until_quiet(socket)
+
+    del news["owner"]
+    assert told == [{"type": "notification", **news}]

@@ -1,0 +1,41 @@
+"""News that somebody fails at do not keep the rest away."""
+
+import asyncio
+import os
+import secrets
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from project.lib.tasks import end_task
+from runs import news
+from runs.live import Hub
+
+pytestmark = pytest.mark.skipif("REDIS_URL" not in os.environ, reason="news travel over Redis")
+
+
+async def test_a_listener_goes_on_after_a_receiver_that_fails(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+):
+    settings.REDIS_URL = os.environ["REDIS_URL"]
+    settings.STARPORT_REDIS_PREFIX = f"test-{secrets.token_hex(4)}"
+    heard: list[bytes] = []
+
+    def take(data: bytes) -> None:
+        heard.append(data)
+        if data == b"bad":
+            raise KeyError("a field of another version")
+
+    monkeypatch.setitem(news._hearing, "probe", take)
+    channel = f"{settings.STARPORT_REDIS_PREFIX}:news:topic:probe"
+    task = asyncio.create_task(news.Listener(Hub(), None).run())
+    async with asyncio.timeout(30), redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
+        while not await client.publish(channel, b"bad"):
+            await asyncio.sleep(0.02)
+        await client.publish(channel, b"good")
+        while b"good" not in heard and not task.done():
+            await asyncio.sleep(0.02)
+    await end_task(task)
+
+    assert heard == [b"bad", b"good"]
