@@ -1,5 +1,6 @@
 """What `/metrics` exports about instances. Labels are words of ours, never an instance's id."""
 
+import os
 from collections import Counter as CountedWords
 from collections.abc import Iterable
 
@@ -57,6 +58,15 @@ def status_changed(status: str, cause: str) -> None:
 def kind_of(error: Exception) -> str:
     """What went wrong, in one of a few words."""
     return next((word for kind, word in _KINDS if isinstance(error, kind)), "unexpected")
+
+
+def forget_statuses() -> None:
+    """Whoever watches them now exports their numbers; ours would stay as they are for ever.
+
+    Where processes share their numbers the newest count, so those of its successor do.
+    """
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        by_status.clear()
 
 
 def set_statuses(statuses: Iterable[str]) -> None:

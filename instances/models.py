@@ -13,6 +13,7 @@ class Instance(models.Model):
 
     id = models.CharField(primary_key=True, max_length=128)
     backend = models.CharField(max_length=10)  # `Backend.kind` of who runs it
+    place = models.CharField(max_length=16, blank=True, default="")  # `Backend.place`
     name = models.CharField(max_length=200, blank=True, default="")
     region = models.CharField(max_length=200, blank=True, default="")
     #: What we make of it: what the backend says, or `error` while its heartbeat is stale.

@@ -8,6 +8,7 @@ a profile that requires the trail everything is.
 
 import logging
 import time
+from collections.abc import Sequence
 from functools import partial
 
 from django.conf import settings
@@ -23,10 +24,13 @@ __all__ = [
     "ARTIFACTS",
     "GATE",
     "RUNTIME",
+    "Fact",
+    "fact",
     "flush",
     "lock_head",
     "record",
     "record_decision",
+    "record_together",
     "shortened",
     "verify",
 ]
@@ -51,15 +55,26 @@ def record(
     counts once that commits; a durable one commits with it, and locks the head of the chain until
     then, so record it last.
     """
-    fact = Fact(time.time_ns(), kind, actor, run_id, pack_id, facts)
+    recorded = Fact(time.time_ns(), kind, actor, run_id, pack_id, facts)
     if durable or not settings.STARPORT_AUDIT_FLUSH_MS or _is_required():
-        append([fact])
+        append([recorded])
     elif transaction.get_connection().in_atomic_block:
         # The background thread would wait for this transaction on SQLite; and what is rolled
         # back did not happen.
-        transaction.on_commit(partial(_queue.put, fact))
+        transaction.on_commit(partial(_queue.put, recorded))
     else:
-        _queue.put(fact)
+        _queue.put(recorded)
+
+
+def record_together(facts: Sequence[Fact]) -> None:
+    """Store several durable facts of one transaction at once. Call it last: see `record`."""
+    if facts:
+        append(facts)
+
+
+def fact(kind: str, *, actor: str | None, pack_id: str, **details: object) -> Fact:
+    """Something that happened now, to `record_together`."""
+    return Fact(time.time_ns(), kind, actor, "", pack_id, details)
 
 
 def _is_required() -> bool:

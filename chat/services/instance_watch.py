@@ -1,14 +1,15 @@
 """The health monitor of instances as a service of a server.
 
-Of several servers on one database one has the turn: an instance is polled and restarted once.
+Of several servers on one database one has the turn: an instance is polled and restarted once. Of
+those that run instances themselves each watches its own.
 """
 
 import asyncio
 import logging
 
-from django.db import DatabaseError
+from django.db import Error
 
-from chat.services.leases import give_up, is_our_turn
+from chat.services.leases import is_our_turn, leave
 from instances.backends import Backend, is_configured, open_backend
 from instances.errors import InstancesError
 from instances.monitor.loop import Monitor
@@ -41,9 +42,10 @@ async def keep_instances_watched() -> None:
 
 async def _take_turns(backend: Backend) -> None:
     task: asyncio.Task[None] | None = None
+    service = f"{SERVICE}:{backend.place}" if backend.place else SERVICE
     try:
         while True:
-            is_ours = await _is_our_turn(task is not None)
+            is_ours = await _is_our_turn(service, task is not None)
             if task is not None and (task.done() or not is_ours):
                 await end_task(task)
                 task = None
@@ -51,8 +53,10 @@ async def _take_turns(backend: Backend) -> None:
                 task = asyncio.create_task(_watch(backend))
             await asyncio.sleep(LOOK_SECONDS)
     finally:
-        await end_task(task)
-        await in_database_thread(give_up, SERVICE)
+        try:
+            await end_task(task)
+        finally:
+            await leave(service)
 
 
 async def _watch(backend: Backend) -> None:
@@ -63,9 +67,9 @@ async def _watch(backend: Backend) -> None:
         await asyncio.sleep(RETRY_SECONDS)
 
 
-async def _is_our_turn(it_was: bool) -> bool:
+async def _is_our_turn(service: str, it_was: bool) -> bool:
     try:
-        return await in_database_thread(is_our_turn, SERVICE)
-    except DatabaseError:
+        return await in_database_thread(is_our_turn, service)
+    except Error:  # also what a connection raises that is gone
         logger.exception("whose turn it is to watch the instances cannot be read")
         return it_was

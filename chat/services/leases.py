@@ -1,5 +1,6 @@
 """Turns at services that several processes could run and only one may."""
 
+import logging
 import uuid
 from datetime import datetime, timedelta
 
@@ -9,6 +10,9 @@ from django.utils import timezone
 
 from chat.models import ServiceLease
 from project.lib.db import write_transaction
+from project.lib.pool import in_database_thread
+
+logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=15)
 #: This process, for as long as it lives.
@@ -46,3 +50,14 @@ def has_turn(name: str, now: datetime, owner: str = ME) -> bool:
 def give_up(name: str, owner: str = ME) -> None:
     """Let the next one have the turn at once."""
     ServiceLease.objects.filter(pk=name, owner=owner).delete()
+
+
+async def leave(name: str) -> None:
+    """Give up while a service stops: whatever the database does, the rest has to stop as well.
+
+    Without it the next one has the turn when the lease is over.
+    """
+    try:
+        await in_database_thread(give_up, name)
+    except Exception:
+        logger.exception("a turn could not be given up", extra={"service": name})

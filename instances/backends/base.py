@@ -16,6 +16,8 @@ class Backend(Protocol):
 
     #: A word for logs, metrics and pages: `http` or `local`.
     kind: str
+    #: Which of several of that kind it is, in at most 16 characters; empty: everybody's.
+    place: str
 
     @property
     def restart_seconds(self) -> float:

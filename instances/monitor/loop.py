@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 
-from django.db import DatabaseError
+from django.db import Error
 from django.utils import timezone
 
 from instances import metrics, operator_settings
@@ -48,6 +48,7 @@ class Monitor:
                 metrics.rounds_skipped.inc(pace.begin(time.monotonic()))
                 await self.look_at_all(rules)
         finally:
+            metrics.forget_statuses()
             await self.stop()
 
     async def finish(self) -> None:
@@ -62,7 +63,7 @@ class Monitor:
         """Those of before while the database cannot be asked."""
         try:
             self._rules = await in_database_thread(operator_settings.read)
-        except DatabaseError:
+        except Error:
             logger.exception("the settings of the monitor could not be read")
         return self._rules
 
@@ -82,16 +83,22 @@ class Monitor:
         listing = await self._list(limits)
         if listing is None:
             return "list_failed"
-        kind, unread = self._backend.kind, listing.unread
+        kind, place = self._backend.kind, self._backend.place
         await in_database_thread(
-            recording.remember_list, kind, listing, unread=unread, asked_at=asked_at
+            recording.remember_list,
+            kind,
+            listing,
+            place=place,
+            unread=listing.unread,
+            asked_at=asked_at,
         )
         running = [one.id for one in listing if one.status is Status.RUNNING]
         seconds = began + limits.round - time.monotonic()
         polls = await self._poller.poll(list(filter(is_instance_id, running)), limits, seconds)
         due = await in_database_thread(record_round, polls.answered, rules)
         self._restarter.begin(due, rules)
-        await in_database_thread(_tidy_up, rules)
+        await in_database_thread(forget_samples, rules.keep_samples_hours)
+        metrics.set_statuses(await in_database_thread(listed_statuses, kind, place))
         return "done"
 
     async def _list(self, limits: Limits) -> Listing | None:
@@ -111,8 +118,3 @@ class Monitor:
             logger.info("the instances can be listed again")
         self._list_failure = ""
         return listing
-
-
-def _tidy_up(rules: MonitorSettings) -> None:
-    forget_samples(rules.keep_samples_hours)
-    metrics.set_statuses(listed_statuses())

@@ -5,6 +5,8 @@ import logging
 from collections.abc import Iterable
 from functools import partial
 
+from django.utils import timezone
+
 from instances.backends import Backend
 from instances.errors import InstanceNotFound, InstancesError
 from instances.objects import Status
@@ -59,18 +61,19 @@ class Restarter:
 
     async def _is_running(self, instance_id: str) -> bool:
         """The backend is asked anew: a pause since the list must not be undone by a restart."""
+        asked_at, kind, place = timezone.now(), self._backend.kind, self._backend.place
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 report = await self._backend.get(instance_id)
         except InstanceNotFound:
-            await in_database_thread(recording.remember_missing, instance_id)
+            await in_database_thread(recording.remember_missing, instance_id, kind, place=place)
             return False
         except (InstancesError, TimeoutError) as error:
             _warn("an instance is not restarted before the backend tells of it", instance_id, error)
             return False
         if report.status is Status.RUNNING:
             return True
-        await in_database_thread(recording.remember, self._backend.kind, report)
+        await in_database_thread(recording.remember, kind, report, place=place, asked_at=asked_at)
         return False
 
     async def _ask(self, instance_id: str, attempt_id: int) -> None:

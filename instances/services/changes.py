@@ -50,6 +50,7 @@ class Changes:
 
     now: datetime
     made: list[Change] = field(default_factory=list)
+    _facts: list[audit.Fact] = field(default_factory=list)
 
     def settle(self, row: Instance, verdict: Verdict) -> None:
         """Save the row, and record the change if there is one."""
@@ -85,16 +86,24 @@ class Changes:
                 health=row.health,
             )
         )
-        audit.record(
+        self.note(
             "instance_status_changed",
             actor=verdict.actor or None,
-            pack_id=audit.RUNTIME,
             instance_id=row.id,
             previous=previous.value if previous else None,
             status=verdict.status.value,
             cause=verdict.cause.value,
             detail=verdict.why,
         )
+
+    def note(self, kind: str, *, actor: str | None, **details: object) -> None:
+        """For the audit trail, which gets it with the rows or not at all."""
+        fact = audit.fact(kind, actor=actor, pack_id=audit.RUNTIME, **details)
+        self._facts.append(fact)
+
+    def put_on_record(self) -> None:
+        """Everybody waits for the audit trail's lock: once for all, and shortly."""
+        audit.record_together(self._facts)
 
 
 @contextmanager
@@ -105,6 +114,7 @@ def changing(now: datetime) -> Iterator[Changes]:
         yield changes
         if changes.made:
             transaction.on_commit(partial(_tell, tuple(changes.made)))
+        changes.put_on_record()
 
 
 def _tell(changes: Sequence[Change]) -> None:

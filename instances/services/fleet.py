@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
+from django.utils import timezone
+
 from accounts import audit
 from instances.backends import Backend, open_backend
 from instances.errors import InstanceNotFound, InstancesError
@@ -28,49 +30,61 @@ ResultT = TypeVar("ResultT")
 
 async def list_instances() -> Listing:
     async with _backend() as backend:
+        asked_at = timezone.now()
         listing = await backend.list_instances()
         await in_database_thread(
-            recording.remember_list, backend.kind, listing, unread=listing.unread
+            recording.remember_list,
+            backend.kind,
+            listing,
+            place=backend.place,
+            unread=listing.unread,
+            asked_at=asked_at,
         )
     return listing
 
 
 async def create_instance(*, name: str | None, region: str | None, actor: str) -> Report:
-    async with _backend() as backend, _on_record("create", actor) as facts:
+    wanted = {"name": audit.shortened(name or ""), "region": audit.shortened(region or "")}
+    async with _backend() as backend, _on_record("create", actor, **wanted) as facts:
         report = await backend.create(name=name, region=region)
         facts["instance_id"] = report.id
-        await in_database_thread(recording.remember, backend.kind, report, actor=actor)
+        await in_database_thread(
+            recording.remember, backend.kind, report, place=backend.place, actor=actor
+        )
     return report
 
 
 async def get_instance(instance_id: str) -> Report:
     async with _backend() as backend:
-        report = await _of(instance_id, backend.get)
-        await in_database_thread(recording.remember, backend.kind, report)
+        asked_at = timezone.now()
+        report = await _of(backend, instance_id, backend.get)
+        await in_database_thread(
+            recording.remember, backend.kind, report, place=backend.place, asked_at=asked_at
+        )
     return report
 
 
 async def kill_instance(instance_id: str, *, actor: str) -> None:
     async with _backend() as backend, _on_record("kill", actor, instance_id):
-        await _of(instance_id, backend.kill)
+        await _of(backend, instance_id, backend.kill)
         await _now(instance_id, Status.STOPPED, actor)
 
 
 async def pause_instance(instance_id: str, *, actor: str) -> None:
     async with _backend() as backend, _on_record("pause", actor, instance_id):
-        await _of(instance_id, backend.pause)
+        await _of(backend, instance_id, backend.pause)
         await _now(instance_id, Status.PAUSED, actor)
 
 
 async def restart_instance(instance_id: str, *, actor: str) -> None:
     async with _backend() as backend, _on_record("restart", actor, instance_id):
-        await _of(instance_id, backend.restart)
+        await _of(backend, instance_id, backend.restart)
         await _now(instance_id, Status.RUNNING, actor)
 
 
 async def instance_health(instance_id: str) -> Health:
     async with _backend() as backend:
-        health = await _of(instance_id, backend.health)
+        health = await _of(backend, instance_id, backend.health)
         await in_database_thread(recording.remember_health, instance_id, health)
     return health
 
@@ -82,7 +96,7 @@ async def instance_logs(
 
     What refuses the request is raised before the first entry. Close it when you leave early.
     """
-    async with _backend() as backend, _existing(instance_id):
+    async with _backend() as backend, _existing(backend, instance_id):
         logs = backend.logs(instance_id, tail=tail, follow=follow)
         async with aclosing(logs) as entries:
             async for entry in entries:
@@ -92,7 +106,7 @@ async def instance_logs(
 async def ssh_access(instance_id: str, *, actor: str) -> SshAccess:
     """On record like a change: whoever has it can do anything there."""
     async with _backend() as backend, _on_record("ssh", actor, instance_id):
-        return await _of(instance_id, backend.ssh_access)
+        return await _of(backend, instance_id, backend.ssh_access)
 
 
 @asynccontextmanager
@@ -104,21 +118,25 @@ async def _backend() -> AsyncIterator[Backend]:
         await backend.aclose()
 
 
-async def _of(instance_id: str, ask: Callable[[str], Coroutine[Any, Any, ResultT]]) -> ResultT:
+async def _of(
+    backend: Backend, instance_id: str, ask: Callable[[str], Coroutine[Any, Any, ResultT]]
+) -> ResultT:
     """Ask about one instance."""
-    async with _existing(instance_id):
+    async with _existing(backend, instance_id):
         return await ask(instance_id)
 
 
 @asynccontextmanager
-async def _existing(instance_id: str) -> AsyncIterator[None]:
+async def _existing(backend: Backend, instance_id: str) -> AsyncIterator[None]:
     """That the backend has no such instance is remembered."""
     if not is_instance_id(instance_id):
         raise InstanceNotFound("no such instance")
     try:
         yield
     except InstanceNotFound:
-        await in_database_thread(recording.remember_missing, instance_id)
+        await in_database_thread(
+            recording.remember_missing, instance_id, backend.kind, place=backend.place
+        )
         raise
 
 
@@ -128,10 +146,10 @@ async def _now(instance_id: str, status: Status, actor: str) -> None:
 
 @asynccontextmanager
 async def _on_record(
-    operation: str, actor: str, instance_id: str = ""
+    operation: str, actor: str, instance_id: str = "", **more: str
 ) -> AsyncIterator[dict[str, Any]]:
     """Put on record what came of a command. The block adds what it learns to the facts."""
-    facts: dict[str, Any] = {"operation": operation, "instance_id": instance_id[:128]}
+    facts: dict[str, Any] = {"operation": operation, "instance_id": instance_id[:128], **more}
     outcome = "interrupted"
     try:
         yield facts

@@ -33,57 +33,72 @@ __all__ = [
 HEALTH_COLUMNS = ("cpu_percent", "memory_mb", "disk_mb", "last_heartbeat", "uptime_secs")
 #: What may become different without being a change of status.
 _DESCRIBED = (
-    *("backend", "name", "region", "web_url", "created_at", "updated_at", "reported_status", "why"),
+    *("backend", "place", "name", "region", "web_url"),
+    *("created_at", "updated_at", "reported_status", "why"),
     *HEALTH_COLUMNS,
 )
 _described = attrgetter(*_DESCRIBED)
 _ASSIGNMENTS = ", ".join(f"{name} = %s" for name in _DESCRIBED)
 _UPDATE = f"UPDATE instances_instance SET {_ASSIGNMENTS} WHERE id = %s"  # noqa: S608 - columns
 
+_Origin = tuple[str, str]  # kind and place of a backend
+
 
 def remember_list(
     backend: str,
     reports: Sequence[Report],
     *,
+    place: str = "",
     unread: Collection[str] = (),
     asked_at: datetime | None = None,
 ) -> None:
     """All that `backend` knows. What it does not list any more counts as stopped.
 
     `asked_at`: what was changed here since then is newer than the list, and stays. So does what is
-    `unread`, listed with nothing more that could be read: that is no end of an instance.
+    `unread`, listed with nothing more that could be read: that is no end of an instance. What runs
+    at another place is none of its business; but what another kind of backend had is nobody's any
+    more, since one is configured.
     """
     latest = {report.id: report for report in reports}
+    origin = (backend, place)
     with changing(timezone.now()) as changes:
         listed = Instance.objects.select_for_update().filter(is_listed=True).order_by("id")
         known = {row.id: row for row in listed}
-        known |= _unlisted(backend, latest, known.keys(), changes.now)
-        outdated = {
-            row.id
-            for row in known.values()
-            if row.status and asked_at is not None and row.status_since > asked_at
-        }
+        known |= _unlisted(origin, latest, known.keys(), changes.now)
+        outdated = {row.id for row in known.values() if _is_newer(row, asked_at)}
         different = [
             known[report.id]
             for report in latest.values()
-            if report.id not in outdated and _take_in(known[report.id], backend, report, changes)
+            if report.id not in outdated and _take_in(known[report.id], origin, report, changes)
         ]
         write_described(different)
         for row in known.values():
-            is_listed = row.id in latest or row.id in unread
-            if row.backend == backend and not is_listed and row.id not in outdated:
-                _forgotten(row, changes)
-        seen = Instance.objects.filter(backend=backend, is_listed=True)
+            if row.id not in latest and row.id not in unread and row.id not in outdated:
+                _forget_unlisted(row, origin, changes)
+        seen = Instance.objects.filter(backend=backend, place=place, is_listed=True)
         seen.update(last_seen_at=changes.now)
 
 
-def remember(backend: str, report: Report, *, actor: str = "") -> None:
-    """One instance as it is now; `actor` when it is so by somebody's command."""
+def remember(
+    backend: str,
+    report: Report,
+    *,
+    place: str = "",
+    actor: str = "",
+    asked_at: datetime | None = None,
+) -> None:
+    """One instance as it is now; `actor` when it is so by somebody's command.
+
+    `asked_at`: as with a list.
+    """
+    origin = (backend, place)
     with changing(timezone.now()) as changes:
         row = Instance.objects.select_for_update().filter(pk=report.id).first()
         if row is None:
-            row = _unlisted(backend, {report.id: report}, (), changes.now)[report.id]
-        _take_in(row, backend, report, changes, actor=actor)
+            row = _unlisted(origin, {report.id: report}, (), changes.now)[report.id]
+        if _is_newer(row, asked_at):
+            return
+        _take_in(row, origin, report, changes, actor=actor)
         row.last_seen_at = changes.now
         row.save()
 
@@ -102,12 +117,12 @@ def remember_command(instance_id: str, status: Status, *, actor: str) -> None:
         changes.settle(row, Verdict(status, Cause.COMMAND, actor=actor))
 
 
-def remember_missing(instance_id: str) -> None:
+def remember_missing(instance_id: str, backend: str, *, place: str = "") -> None:
     """The backend was asked for one instance and has none of that id."""
     with changing(timezone.now()) as changes:
         row = Instance.objects.select_for_update().filter(pk=instance_id, is_listed=True).first()
         if row is not None:
-            _forgotten(row, changes)
+            _forget_unlisted(row, (backend, place), changes)
 
 
 def remember_health(instance_id: str, health: Health) -> None:
@@ -133,7 +148,7 @@ def write_described(rows: Sequence[Instance]) -> None:
 
 
 def _unlisted(
-    backend: str, reports: Mapping[str, Report], listed: Collection[str], now: datetime
+    origin: _Origin, reports: Mapping[str, Report], listed: Collection[str], now: datetime
 ) -> dict[str, Instance]:
     """The rows of those that were not listed before, locked: new ones, and some of old.
 
@@ -147,7 +162,8 @@ def _unlisted(
         (
             Instance(
                 id=report.id,
-                backend=backend,
+                backend=origin[0],
+                place=origin[1],
                 status="",
                 created_at=report.created_at,
                 updated_at=report.updated_at,
@@ -164,12 +180,12 @@ def _unlisted(
 
 
 def _take_in(
-    row: Instance, backend: str, report: Report, changes: Changes, *, actor: str = ""
+    row: Instance, origin: _Origin, report: Report, changes: Changes, *, actor: str = ""
 ) -> bool:
     """Whether the row is to be written still: it differs, and its status does not."""
     before, is_new = _described(row), not row.status or not row.is_listed
     was_stale = row.stale_since is not None
-    _describe(row, backend, report)
+    _describe(row, origin, report)
     if was_stale and report.status is Status.RUNNING:
         # The monitor knows better than a backend that goes by its own records.
         return _described(row) != before
@@ -185,8 +201,8 @@ def _take_in(
     return False
 
 
-def _describe(row: Instance, backend: str, report: Report) -> None:
-    row.backend = backend
+def _describe(row: Instance, origin: _Origin, report: Report) -> None:
+    row.backend, row.place = origin
     row.name, row.region = (report.name or "")[:200], (report.region or "")[:200]
     row.web_url = report.web_url[:500]
     row.created_at, row.updated_at = report.created_at, report.updated_at
@@ -195,9 +211,21 @@ def _describe(row: Instance, backend: str, report: Report) -> None:
         keep_health(row, report.health)
 
 
-def _forgotten(row: Instance, changes: Changes) -> None:
+def _is_newer(row: Instance, asked_at: datetime | None) -> bool:
+    """Than what a backend says that was asked then. A row without a status has just been made."""
+    return bool(row.status) and asked_at is not None and row.status_since > asked_at
+
+
+def _forget_unlisted(row: Instance, origin: _Origin, changes: Changes) -> None:
+    """Who was asked does not have it. Rows of before there were places belong to whoever asks."""
+    backend, place = origin
+    if row.backend != backend:
+        why = "another backend is configured now"
+    elif row.place in ("", place):
+        why = "the backend does not list it any more"
+    else:
+        return
     row.is_listed = False
     row.stale_since = row.given_up_at = None
     row.reported_status = Status.STOPPED.value
-    why = "the backend does not list it any more"
     changes.settle(row, Verdict(Status.STOPPED, Cause.DISAPPEARED, why))

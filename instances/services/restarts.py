@@ -18,7 +18,7 @@ from instances import metrics
 from instances.models import Instance, RestartAttempt
 from instances.objects import Status
 from instances.operator_settings import MonitorSettings
-from instances.services.changes import MONITOR
+from instances.services.changes import MONITOR, Changes
 from instances.signals import instance_given_up, send_on_commit
 from project.lib.db import write_transaction
 
@@ -46,16 +46,16 @@ def next_step(attempts: Sequence[datetime], now: datetime, rules: MonitorSetting
     return Step.GIVE_UP if in_an_hour >= rules.restarts_per_hour else Step.RESTART
 
 
-def due_restarts(rows: Sequence[Instance], now: datetime, rules: MonitorSettings) -> list[str]:
+def due_restarts(rows: Sequence[Instance], changes: Changes, rules: MonitorSettings) -> list[str]:
     """Which of these to restart now. The rows are locked and stale; hopeless ones are given up."""
     if not rules.auto_restart:
         return []
     hopeful = [row for row in rows if row.given_up_at is None]
-    attempts = _recent_attempts([row.pk for row in hopeful], now, rules)
-    steps = {row.pk: next_step(attempts[row.pk], now, rules) for row in hopeful}
+    attempts = _recent_attempts([row.pk for row in hopeful], changes.now, rules)
+    steps = {row.pk: next_step(attempts[row.pk], changes.now, rules) for row in hopeful}
     for row in hopeful:
         if steps[row.pk] is Step.GIVE_UP:
-            _give_up(row, now, rules)
+            _give_up(row, changes, rules)
     return [pk for pk, step in steps.items() if step is Step.RESTART]
 
 
@@ -105,20 +105,14 @@ def silence(row: Instance, now: datetime) -> str:
     return f"no heartbeat for {int(now.timestamp()) - row.last_heartbeat} s"
 
 
-def _give_up(row: Instance, now: datetime, rules: MonitorSettings) -> None:
+def _give_up(row: Instance, changes: Changes, rules: MonitorSettings) -> None:
     times = f"{rules.restarts_per_hour} restart{'s' if rules.restarts_per_hour > 1 else ''}"
-    row.why = f"{silence(row, now)}; given up after {times} within an hour"
-    row.given_up_at = now
+    row.why = f"{silence(row, changes.now)}; given up after {times} within an hour"
+    row.given_up_at = changes.now
     row.save(update_fields=["why", "given_up_at"])
     transaction.on_commit(metrics.restarts.labels("given_up").inc)
     send_on_commit(instance_given_up, instance_id=row.pk, name=row.name, why=row.why)
-    audit.record(
-        "instance_given_up",
-        actor=MONITOR,
-        pack_id=audit.RUNTIME,
-        instance_id=row.pk,
-        detail=row.why,
-    )
+    changes.note("instance_given_up", actor=MONITOR, instance_id=row.pk, detail=row.why)
 
 
 def _recent_attempts(

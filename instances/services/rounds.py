@@ -48,7 +48,7 @@ def record_round(polls: Mapping[str, Poll], rules: MonitorSettings) -> list[str]
         for row in running:
             _judge(row, polls[row.pk], rules, changes)
         stale = [row for row in running if row.stale_since is not None]
-        return due_restarts(stale, changes.now, rules)
+        return due_restarts(stale, changes, rules)
 
 
 def forget_samples(keep_hours: int, *, at_once: int = FORGOTTEN_AT_ONCE) -> int:
@@ -60,8 +60,9 @@ def forget_samples(keep_hours: int, *, at_once: int = FORGOTTEN_AT_ONCE) -> int:
     return deleted
 
 
-def listed_statuses() -> list[str]:
-    listed = Instance.objects.filter(is_listed=True).order_by()
+def listed_statuses(backend: str, place: str) -> list[str]:
+    """Of the instances of one backend: another one may have a monitor of its own."""
+    listed = Instance.objects.filter(backend=backend, place=place, is_listed=True).order_by()
     return list(listed.values_list("status", flat=True))
 
 

@@ -64,7 +64,8 @@ def test_a_capability_comes_before_the_body(fleet: Fleet):
 
 
 def test_a_command_is_on_record_with_who_gave_it_and_what_came_of_it(fleet: Fleet):
-    made = fleet.client.post("/api/instances", json={"name": "bot"}).json()["id"]
+    wanted = {"name": "bot", "region": "eu"}
+    made = fleet.client.post("/api/instances", json=wanted).json()["id"]
     fleet.client.post(f"/api/instances/{made}/pause")
     fleet.backend.fail("restart", Answer(409, {"error": "not now"}))
     fleet.client.post(f"/api/instances/{made}/restart")
@@ -79,6 +80,7 @@ def test_a_command_is_on_record_with_who_gave_it_and_what_came_of_it(fleet: Flee
         ("create", "done"),
     ]
     assert len({fact["actor"] for fact in newest_first}) == 1
+    assert wanted.items() <= newest_first[-1].items()
 
 
 def test_a_change_of_status_is_on_record_with_its_cause(fleet: Fleet):

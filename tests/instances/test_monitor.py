@@ -12,6 +12,7 @@ import pytest_asyncio
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from prometheus_client import REGISTRY
 
 from instances.models import HealthSample, Instance, StatusChange
 from instances.objects import Health, Report, Status
@@ -19,6 +20,7 @@ from instances.operator_settings import MonitorSettings
 from instances.services import recording
 from instances.services.rounds import Poll, forget_samples, record_round
 from project.lib.pool import in_database_thread
+from project.lib.tasks import end_task
 from tests.accounts.cast import facts
 from tests.instances.fake_backend import FakeBackend
 from tests.instances.faults import Answer, Hang, Slow
@@ -40,6 +42,20 @@ def report(instance_id: str = "a", status: Status = Status.RUNNING) -> Report:
 
 def health(*, heartbeat: int) -> Health:
     return Health(cpu_percent=1.5, memory_mb=2, disk_mb=3, last_heartbeat=heartbeat, uptime_secs=4)
+
+
+async def test_a_server_that_loses_its_turn_exports_no_numbers_of_instances(watched: Watched):
+    watched.backend.add()
+    await watched.round()
+    running = {"status": "running"}
+    while_watching = REGISTRY.get_sample_value("starport_instances", running)
+
+    task = asyncio.create_task(watched.monitor.run())
+    await asyncio.sleep(0)
+    await end_task(task)
+
+    afterwards = REGISTRY.get_sample_value("starport_instances", running)
+    assert (while_watching, afterwards) == (1.0, None)
 
 
 async def test_only_running_instances_are_polled(watched: Watched):

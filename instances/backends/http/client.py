@@ -53,6 +53,7 @@ class HttpBackend:
 
     kind = "http"
     restart_seconds = 60.0
+    place = ""  # every server that is configured with it sees the same
 
     def __init__(self, url: str, key: str = "", *, read_seconds: float = READ_SECONDS) -> None:
         self._address = read_address(url, key)

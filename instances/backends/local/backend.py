@@ -17,6 +17,7 @@ from instances.backends.local.homes import (
     find_home,
     folder_locked,
     new_home,
+    place_of,
     remove_home,
 )
 from instances.backends.local.limits import grace_seconds, patience_seconds
@@ -48,6 +49,8 @@ class LocalBackend:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._probe = Probe()
+        with _complaints_of_the_machine():
+            self.place = place_of(folder)
 
     @property
     def restart_seconds(self) -> float:

@@ -5,6 +5,7 @@
     <folder>/<id>/log, log.1      what it wrote to stderr, bounded
     <folder>/<id>/log.1.from      how much of it was left out before log.1
     <folder>/<id>/data/           its own data folder
+    <folder>/.place               what tells this folder from others
 
 A name that begins with a dot is never an instance: it is being made, or being removed.
 """
@@ -17,7 +18,7 @@ import shutil
 import stat
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -187,8 +188,24 @@ def sweep_remains(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def place_of(folder: Path) -> str:
+    """The name of that folder, chosen with its first use. It is moved and restored with it.
+
+    Servers on one database tell by it whose an instance is: each knows of its own folder alone.
+    """
+    make_folder(folder)
+    path = folder / ".place"
+    if not path.exists():
+        draft = path.with_name(f".place-{secrets.token_hex(4)}")
+        draft.write_text(secrets.token_hex(8))
+        with suppress(FileExistsError):
+            path.hardlink_to(draft)  # whoever comes first names it
+        draft.unlink()
+    return path.read_text()[:16]
+
+
 def make_folder(folder: Path) -> None:
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 @asynccontextmanager
