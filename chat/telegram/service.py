@@ -8,12 +8,12 @@ import asyncio
 import logging
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error
 
 from chat.live_settings import current
 from chat.live_settings.groups import Telegram
 from chat.live_settings.secrets import BOT_TOKEN, secret
-from chat.services.leases import give_up, is_our_turn
+from chat.services.leases import is_our_turn, leave
 from chat.telegram.bot import Bot
 from chat.telegram.bot_api import BotApi
 from project.lib.pool import in_database_thread
@@ -36,7 +36,7 @@ async def keep_bot_running() -> None:
                 if lacks_token and not lacked:
                     logger.warning("the bot is switched on and has no token")
                 wanted = await in_database_thread(_wanted_token)
-            except DatabaseError:
+            except Error:
                 logger.exception("the settings of the bot could not be read")
                 wanted = token
             if wanted != token or (task is not None and task.done()):
@@ -45,8 +45,10 @@ async def keep_bot_running() -> None:
                 task = asyncio.create_task(_run(token)) if token else None
             await asyncio.sleep(LOOK_SECONDS)
     finally:
-        await end_task(task)
-        await in_database_thread(give_up, SERVICE)
+        try:
+            await end_task(task)
+        finally:
+            await leave(SERVICE)
 
 
 async def _run(token: str) -> None:

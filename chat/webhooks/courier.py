@@ -3,13 +3,12 @@
 import asyncio
 import logging
 from collections import Counter
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from django.conf import settings
 from django.utils import timezone
 
-from chat.services.leases import give_up, is_our_turn
+from chat.services.leases import is_our_turn, leave
 from chat.webhooks.claims import Letter, claim_due, count_waiting, next_due, void_claims_of
 from chat.webhooks.clock import clock
 from chat.webhooks.log import forget_old_messages
@@ -41,10 +40,16 @@ class Courier:
     async def run(self) -> None:
         """Until it is cancelled; then attempts under way get a moment to end."""
         try:
-            await in_database_thread(void_claims_of, self._owner, timezone.now())
+            await self._void_claims()
             await clock.run(self.tick)
         finally:
             await self._stop()
+
+    async def _void_claims(self) -> None:
+        try:
+            await in_database_thread(void_claims_of, self._owner, timezone.now())
+        except Exception:
+            logger.exception("what a predecessor had under way waits until its claims run out")
 
     def tick(self) -> datetime | None:
         """Take what is due; when something is due again. Called in a database thread."""
@@ -100,5 +105,4 @@ async def keep_looking() -> None:
                 logger.exception("looking for what happened failed")
             await asyncio.sleep(SWEEP_SECONDS)
     finally:
-        with suppress(Exception):
-            await in_database_thread(give_up, SERVICE)
+        await leave(SERVICE)

@@ -7,12 +7,20 @@ from typing import Any
 
 
 async def end_task(task: "asyncio.Future[Any] | None") -> None:
-    """Cancel it and return when it has ended."""
+    """Cancel it and return when it has ended.
+
+    Who is cancelled meanwhile ends as well: their own cancellation is not taken for the task's.
+    """
     if task is None:
         return
+    me = asyncio.current_task()
+    assert me is not None  # this is a coroutine
+    before = me.cancelling()
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+    if me.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 @asynccontextmanager

@@ -20,6 +20,10 @@ from tests.instances.conftest import KEY, Fleet
 from tests.instances.fake_backend import FakeBackend
 from tests.server import RunningServer, launch
 
+WITHOUT_TURNS = """
+from django.db import connection
+connection.cursor().execute("DROP TABLE chat_servicelease")
+"""
 DEFAULTS = {"poll_seconds": 86_400}
 
 
@@ -182,6 +186,17 @@ def test_a_server_that_is_killed_has_not_forgotten_how_often_it_tried(
 def has_given_up(client: httpx.Client) -> bool:
     answer = client.get("/v1/audit", params={"kind": "instance_given_up"})
     return bool(answer.json()["items"])
+
+
+def test_a_server_stops_in_order_although_its_turn_cannot_be_given_up(
+    start_server: StartServer, backend: FakeBackend
+):
+    server = start_server(env=configured_with(backend, poll=86_400), workers=0, may_fail=True)
+    broken = server.manage("shell", "-c", WITHOUT_TURNS)
+    assert broken.returncode == 0, broken.stderr
+
+    assert server.stop() == 0
+    assert "a turn could not be given up" in server.errors()
 
 
 @pytest.mark.skipif("DATABASE_URL" not in os.environ, reason="a data folder has one server")
