@@ -66,6 +66,7 @@ def instances_have_changed(changes: Sequence[Change], **_: object) -> None:
 @receiver(instance_given_up, dispatch_uid="chat.instance_is_given_up")
 def instance_is_given_up(instance_id: str, name: str, why: str, **_: object) -> None:
     tell_of_giving_up(name or instance_id, why)
+    _thread.submit(_announce, telling.instance_is_given_up, instance_id)
 
 
 def _tell_of_ended() -> None:

@@ -60,6 +60,15 @@ class StatusOfInstance(Shape):
     links: dict[str, str] = _Links
 
 
+class InstanceGivenUp(Shape):
+    instance_id: str
+    name: str | None
+    status: str
+    last_heartbeat: int | None = Field(description="Unix seconds, by the instance's clock")
+    given_up_at: str = _Moment
+    links: dict[str, str] = _Links
+
+
 class Trial(Shape):
     endpoint_id: str
 
@@ -71,6 +80,7 @@ DATA: dict[str, type[Shape]] = {
     event_types.APPROVAL_REQUESTED: Question,
     event_types.APPROVAL_ANSWERED: AnswerGiven,
     event_types.INSTANCE_STATUS_CHANGED: StatusOfInstance,
+    event_types.INSTANCE_GIVEN_UP: InstanceGivenUp,
     event_types.TEST: Trial,
 }
 _SUMMARIES = {**event_types.TYPES, event_types.TEST: "somebody tries an endpoint"}

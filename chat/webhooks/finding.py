@@ -6,7 +6,7 @@ from itertools import takewhile
 
 from chat.webhooks import news
 from chat.webhooks.news import News
-from instances.models import StatusChange
+from instances.models import Instance, StatusChange
 from runs.event_types import InputReceived, InputRequested
 from runs.log.events import StoredEvent
 from runs.log.read import read_events, read_kinds
@@ -80,6 +80,18 @@ def news_of_changes(wanted: Collection[tuple[str, datetime]]) -> list[News]:
     ids, moments = {instance_id for instance_id, _ in wanted}, {at for _, at in wanted}
     found = StatusChange.objects.filter(instance_id__in=ids, at__in=moments).order_by("pk")
     return [news.of_status_change(change) for change in found.select_related("instance")]
+
+
+def news_of_giving_up(since_ns: int) -> list[News]:
+    """Instances that were given up after then and still are; there are few."""
+    since = datetime.fromtimestamp(since_ns / 1e9, UTC)
+    given_up = Instance.objects.filter(given_up_at__gte=since).order_by("given_up_at")
+    return [news.of_giving_up(row) for row in given_up]
+
+
+def news_of_one_given_up(instance_id: str) -> list[News]:
+    given_up = Instance.objects.filter(pk=instance_id, given_up_at__isnull=False)
+    return [news.of_giving_up(row) for row in given_up]
 
 
 def _asks(event: StoredEvent) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from chat.webhooks import event_types
-from instances.models import StatusChange
+from instances.models import Instance, StatusChange
 from project.lib.clock import to_rfc3339
 from runs.event_types import InputRequested
 from runs.log.events import StoredEvent
@@ -107,6 +107,22 @@ def of_status_change(change: StatusChange) -> News:
     }
     kind = event_types.INSTANCE_STATUS_CHANGED
     return News(kind, f"{kind}:{change.pk}", _nanoseconds(change.at), data)
+
+
+def of_giving_up(row: Instance) -> News:
+    """Of one that is given up now: once for each time."""
+    assert row.given_up_at is not None
+    moment = row.given_up_at.isoformat(timespec="microseconds")
+    data = {
+        "instance_id": row.pk,
+        "name": row.name or None,
+        "status": row.status,
+        "last_heartbeat": row.last_heartbeat,
+        "given_up_at": moment,
+        "links": {"instance": f"/api/instances/{row.pk}"},
+    }
+    kind = event_types.INSTANCE_GIVEN_UP
+    return News(kind, f"{kind}:{row.pk}:{moment}", _nanoseconds(row.given_up_at), data)
 
 
 def of_test(endpoint_id: str, nonce: str, at: datetime) -> News:

@@ -20,7 +20,7 @@ class Readers:
         reader = self._reader(endpoint.owner)
         if reader is None or event_type == event_types.TEST:
             return reader is not None
-        if event_type == event_types.INSTANCE_STATUS_CHANGED:
+        if event_type in event_types.ABOUT_INSTANCES:
             return reader.can(capabilities.INSTANCES_READ)
         if not reader.can(capabilities.RUNS_READ):
             return False

@@ -50,6 +50,11 @@ def instances_have_changed(changes: Sequence[Change]) -> None:
         outbox.publish(finding.news_of_changes([(each.instance_id, each.at) for each in changes]))
 
 
+def instance_is_given_up(instance_id: str) -> None:
+    if outbox.is_wanted(event_types.INSTANCE_GIVEN_UP):
+        outbox.publish(finding.news_of_one_given_up(instance_id))
+
+
 @dataclass(slots=True)
 class Sweep:
     """One process's looks. It remembers what it has looked at within the overlap of two."""
@@ -70,6 +75,8 @@ class Sweep:
         made = self._ended(endpoints, since_ns) + self._approvals(endpoints, since_ns)
         if _any_wants(endpoints, event_types.INSTANCE_STATUS_CHANGED):
             made += outbox.publish(finding.news_of_instances(since_ns))
+        if _any_wants(endpoints, event_types.INSTANCE_GIVEN_UP):
+            made += outbox.publish(finding.news_of_giving_up(since_ns))
         with write_transaction():
             WebhookMark.objects.update_or_create(name=MARK, defaults={"at": began})
         return made

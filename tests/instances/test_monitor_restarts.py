@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from chat.models import WebhookMessage
+from chat.webhooks.definitions import NewEndpoint
+from chat.webhooks.endpoints import create_endpoint
 from instances.models import RestartAttempt
 from instances.objects import Status
 from instances.operator_settings import MonitorSettings
@@ -17,7 +20,7 @@ from project.lib.pool import in_database_thread
 from tests.accounts.cast import facts
 from tests.instances.fake_backend import FakeBackend
 from tests.instances.faults import Answer, Slow
-from tests.instances.monitoring import RULES, Watched, watching
+from tests.instances.monitoring import PATIENCE_SECONDS, RULES, Watched, watching
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -83,6 +86,23 @@ async def test_after_so_many_within_an_hour_it_gives_up_and_says_so_once(watched
     assert "given up after 3 restarts within an hour" in row.why
     recorded = await in_database_thread(facts, "instance_given_up")
     assert [one["instance_id"] for one in recorded] == [silent.id]
+
+
+async def test_giving_up_reaches_webhooks_at_once(watched: Watched, settings: Any):
+    settings.STARPORT_SSRF_ALLOW = ["127.0.0.0/8"]
+    endpoint = NewEndpoint(url="http://127.0.0.1:9/", events=["instance.given_up"])
+    await in_database_thread(create_endpoint, endpoint, owner="", actor="test")
+    rules = MonitorSettings(poll_seconds=1, restarts_per_hour=1)
+    silent = silent_instance(watched)
+    await watched.round(rules)
+    await watched.until_restarted(silent, 1)
+    await watched.let_pass(400)
+
+    await watched.round(rules)
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await in_database_thread(WebhookMessage.objects.count):
+            await asyncio.sleep(0.02)
 
 
 async def test_a_fresh_heartbeat_or_a_command_gives_it_another_chance(watched: Watched):

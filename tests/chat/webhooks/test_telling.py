@@ -14,7 +14,7 @@ from chat.models import WebhookDelivery, WebhookMark, WebhookMessage
 from chat.webhooks import telling
 from chat.webhooks.definitions import EndpointChanges
 from chat.webhooks.endpoints import update_endpoint
-from instances.models import StatusChange
+from instances.models import Instance, StatusChange
 from instances.objects import Report, Status
 from instances.services import recording
 from runs.models import Run
@@ -153,6 +153,41 @@ def test_a_signal_of_an_instance_and_the_sweep_make_one_message(office: Office):
     assert (at_once, told()) == (["instance.status_changed"], ["instance.status_changed"] * 2)
 
 
+def give_up(instance_id: str) -> None:
+    """As the monitor leaves one that it restarts no more."""
+    recording.remember("http", Report(instance_id, Status.RUNNING, 1, 1, name="web-1"))
+    Instance.objects.filter(pk=instance_id).update(
+        status="error", stale_since=timezone.now(), given_up_at=timezone.now()
+    )
+
+
+def test_giving_up_is_told_once_each_time_whoever_finds_it(office: Office):
+    office.make(URL, events=["instance.given_up"])
+    give_up("i1")
+    give_up("i2")
+
+    telling.instance_is_given_up("i1")
+    at_once = told()
+    office.sweep()
+    once_each = told()
+    give_up("i1")
+    office.sweep()
+
+    assert (len(at_once), len(once_each), len(told())) == (1, 2, 3)
+    assert set(told()) == {"instance.given_up"}
+    message = WebhookMessage.objects.order_by("created_at").first()
+    assert message is not None and '"instance_id":"i1","name":"web-1"' in message.body
+
+
+def test_a_user_who_may_not_read_instances_hears_nothing_of_them(office: Office):
+    office.make(URL, owner=make_user(role="scraper").pk)
+    give_up("i1")
+
+    office.sweep()
+
+    assert told() == []
+
+
 def test_messages_are_what_the_openapi_document_says(office: Office):
     issued = office.make(URL)
     now = int(time.time())
@@ -160,6 +195,7 @@ def test_messages_are_what_the_openapi_document_says(office: Office):
         write_run(end=end)
     answer(ask(), {"decision": "yes"}, make_member(role="admin"))
     recording.remember("http", Report("i1", Status.RUNNING, now, now))
+    give_up("i1")
     office.sweep()
     office.test(issued.endpoint)
     described = orjson.loads((ROOT / "docs/reference/openapi.json").read_bytes())["webhooks"]
