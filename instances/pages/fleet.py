@@ -23,6 +23,7 @@ from instances.pages.standing import (
     GIVEN_UP,
     RESTARTING,
     STALE,
+    UNMEASURED,
     Attempts,
     attempts_of,
     backend_state,
@@ -31,6 +32,7 @@ from instances.pages.standing import (
     refresh_seconds,
     restarts_in_words,
     told_why,
+    unmeasured_since,
     why_of,
 )
 
@@ -43,6 +45,7 @@ PERIOD = Period("the last hour", 3600, 30)
 GROUPS = {
     GIVEN_UP: "Stale, and restarted in vain as often as the settings allow. Somebody has to look.",
     STALE: "The heartbeat is too old.",
+    UNMEASURED: "Running as far as anybody knows: their health cannot be read, or nobody reads it.",
     RESTARTING: "The monitor has restarted them, or tried to, and waits for a heartbeat.",
     Status.ERROR.value: "The backend reports a failure.",
     Status.CREATING.value: "The backend is making them.",
@@ -50,7 +53,7 @@ GROUPS = {
     Status.PAUSED.value: "Suspended. A restart continues them.",
     Status.STOPPED.value: "Killed, or gone from the backend.",
 }
-_SELDOM = (GIVEN_UP, Status.CREATING.value)  # told only when there are some
+_SELDOM = (GIVEN_UP, UNMEASURED, Status.CREATING.value)  # told only when there are some
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,8 @@ def fleet_context() -> dict[str, Any]:
     attempts = attempts_of([row.pk for row in listed], now)
     sorted_rows: dict[str, list[Instance]] = defaultdict(list)
     for row in [*listed, *stopped]:
-        sorted_rows[group_of(row, attempts.get(row.pk))].append(row)
+        unmeasured = unmeasured_since(row, rules, now)
+        sorted_rows[group_of(row, attempts.get(row.pk), unmeasured)].append(row)
     totals = {name: len(sorted_rows[name]) for name in GROUPS}
     totals[Status.STOPPED.value] += max(0, unlisted.count() - len(stopped))
     return {
@@ -133,16 +137,16 @@ def _row(
     now: datetime,
 ) -> Row:
     actor = getattr(row, "last_actor", "") or ""
-    beat = row.last_heartbeat
+    beat, unmeasured = row.last_heartbeat, unmeasured_since(row, rules, now)
     return Row(
         id=row.pk,
         label=str(row),
         url=page_of(row.pk),
-        group=group_of(row, attempts),
-        why=why_of(row, getattr(row, "last_cause", None), names.get(actor, actor)),
+        group=group_of(row, attempts, unmeasured),
+        why=why_of(row, getattr(row, "last_cause", None), names.get(actor, actor), unmeasured),
         since=moment(row.status_since, now),
         heartbeat=None if beat is None else moment_of(beat, now),
-        is_late=row.stale_since is not None,
+        is_late=row.stale_since is not None or unmeasured is not None,
         restarts=restarts_in_words(attempts, rules),
         region=row.region,
         backend=row.backend,

@@ -33,6 +33,7 @@ from instances.pages.standing import (
     refresh_seconds,
     restarts_in_words,
     told_why,
+    unmeasured_since,
     why_of,
 )
 from instances.services.restarts import INTERRUPTED
@@ -93,11 +94,13 @@ def instance_context(caller: Principal, row: Instance, period_name: str) -> dict
     changes = list(row.changes.all()[:SHOWN_CHANGES])
     names = names_of({change.actor for change in changes} | {getattr(row, "last_actor", None)})
     actor = getattr(row, "last_actor", "") or ""
+    unmeasured = unmeasured_since(row, rules, now)
     return {
         "title": f"Instance {row}",
         "instance": row,
-        "group": group_of(row, attempts),
-        "why": why_of(row, getattr(row, "last_cause", None), names.get(actor, actor)),
+        "group": group_of(row, attempts, unmeasured),
+        "why": why_of(row, getattr(row, "last_cause", None), names.get(actor, actor), unmeasured),
+        "unmeasured": unmeasured,
         "since": moment(row.status_since, now),
         "heartbeat": None if row.last_heartbeat is None else moment_of(row.last_heartbeat, now),
         "heartbeat_timeout": rules.heartbeat_timeout,

@@ -8,14 +8,17 @@ from django.db.models import Count, Max, OuterRef, QuerySet, Subquery
 from django.urls import reverse
 
 from instances.backends import is_configured
-from instances.models import Instance, RestartAttempt, StatusChange
-from instances.objects import is_instance_id
+from instances.models import HealthSample, Instance, RestartAttempt, StatusChange
+from instances.objects import Status, is_instance_id
 from instances.operator_settings import MonitorSettings
-from instances.pages.formats import Moment, moment
+from instances.pages.formats import Moment, moment, moment_of
 
 HOUR = timedelta(hours=1)
 #: What an instance can be beside its status: the monitor's judgements of one that is silent.
 STALE, RESTARTING, GIVEN_UP = "stale", "restarting", "given up"
+#: Or running as far as anybody knows.
+UNMEASURED = "not measured"
+POLLS_MISSED = 3  # beyond the timeout of a heartbeat, before that is said
 
 _CAUSES = {
     StatusChange.Cause.APPEARED: "as the backend listed it",
@@ -44,10 +47,13 @@ class BackendState:
 
 
 def told_why(rows: QuerySet[Instance]) -> QuerySet[Instance]:
-    """With what their last change came from."""
+    """With what their last change came from, and when they were measured last."""
+    samples = HealthSample.objects.filter(instance=OuterRef("pk")).order_by("-at")
     last = StatusChange.objects.filter(instance=OuterRef("pk")).order_by("-at", "-id")
     return rows.annotate(
-        last_cause=Subquery(last.values("cause")[:1]), last_actor=Subquery(last.values("actor")[:1])
+        last_cause=Subquery(last.values("cause")[:1]),
+        last_actor=Subquery(last.values("actor")[:1]),
+        sampled_at=Subquery(samples.values("at")[:1]),
     )
 
 
@@ -57,7 +63,25 @@ def attempts_of(instance_ids: Collection[str], now: datetime) -> Mapping[str, At
     return {instance_id: Attempts(count, latest) for instance_id, count, latest in counted}
 
 
-def group_of(row: Instance, attempts: Attempts | None) -> str:
+def unmeasured_since(row: Instance, rules: MonitorSettings, now: datetime) -> Moment | None:
+    """Of one that ought to run, when its health has not been read for longer than it may be.
+
+    Nothing is stale then: a backend that cannot tell is no reason to restart. But nobody knows.
+    """
+    if row.status != Status.RUNNING or row.stale_since is not None:
+        return None
+    moments = [row.status_since, row.started_at, getattr(row, "sampled_at", None)]
+    known = [at.timestamp() for at in moments if at is not None]
+    # A clock that goes ahead would hide it.
+    known += [beat for beat in (row.last_heartbeat,) if beat and beat <= now.timestamp()]
+    patience = rules.heartbeat_timeout + POLLS_MISSED * rules.poll_seconds
+    latest = int(max(known))
+    return moment_of(latest, now) if now.timestamp() - latest > patience else None
+
+
+def group_of(row: Instance, attempts: Attempts | None, unmeasured: Moment | None) -> str:
+    if unmeasured is not None:
+        return UNMEASURED
     if row.stale_since is None:
         return row.status
     if row.given_up_at is not None:
@@ -66,8 +90,10 @@ def group_of(row: Instance, attempts: Attempts | None) -> str:
     return RESTARTING if is_restarted else STALE
 
 
-def why_of(row: Instance, cause: str | None, actor: str) -> str:
+def why_of(row: Instance, cause: str | None, actor: str, unmeasured: Moment | None = None) -> str:
     """Why it is as it is. The backend's or the monitor's own words come before ours."""
+    if unmeasured is not None:
+        return f"not measured since {unmeasured.at.replace('T', ' ')}, {unmeasured.age} ago"
     if row.why or not cause:
         return row.why
     if cause == StatusChange.Cause.COMMAND:

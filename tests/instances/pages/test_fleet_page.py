@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.services.api_keys import issue_key
-from instances.models import Instance
+from instances.models import HealthSample, Instance
 from tests.factories import make_key, make_user
 from tests.instances.conftest import KEY
 from tests.instances.faults import Answer
@@ -97,6 +97,30 @@ def test_what_was_restarted_in_vain_comes_first(admin_client):
     page = response.content.decode()
     assert group_of(response, "hopeless") == "given-up"
     assert page.index('data-instance="hopeless"') < page.index('data-instance="fine"')
+
+
+def test_what_runs_and_cannot_be_measured_is_not_shown_as_well(admin_client, text_of):
+    make_instance("lost", beat=1000, status_since=ago(5000))
+    make_samples(make_instance("odd-clock", beat=-5000, status_since=ago(5000)), count=1)
+    make_samples(make_instance("fine", beat=1000, status_since=ago(5000)), count=2)
+    make_instance("begins", beat=1000)
+
+    response = admin_client.get(PAGE)
+
+    assert group_of(response, "lost") == "not-measured"
+    assert re.search(r"not measured since \d{4}-.*, 16 min ago", row_of(response, "lost"))
+    assert {group_of(response, name) for name in ("odd-clock", "fine", "begins")} == {"running"}
+    assert "not measured 1" in text_of(response)
+    page = admin_client.get("/admin/fleet/instances/lost/")
+    assert "lost not measured" in text_of(page)
+
+
+def test_a_clock_that_goes_ahead_hides_nothing(admin_client):
+    row = make_instance("odd-clock", beat=-5000, status_since=ago(5000))
+    make_samples(row, count=1)
+    HealthSample.objects.update(at=ago(1000))
+
+    assert group_of(admin_client.get(PAGE), "odd-clock") == "not-measured"
 
 
 def test_the_summary_counts_them_all(admin_client, text_of):
