@@ -161,13 +161,11 @@ async def test_a_port_that_somebody_else_took_is_told(backend: LocalBackend, fol
 
 async def test_a_folder_that_may_not_be_written_is_told_without_its_path(tmp_path: Path):
     (tmp_path / "instances").write_text("a file where the folder should be")
-    backend = LocalBackend(tmp_path / "instances")
 
     with pytest.raises(BackendFailed) as refused:
-        await backend.create(name=None, region=None)
+        await LocalBackend(tmp_path / "instances").create(name=None, region=None)
 
     assert str(tmp_path) not in str(refused.value)
-    await backend.aclose()
 
 
 async def test_what_somebody_left_half_removed_is_removed_by_who_looks_after_the_folder(
