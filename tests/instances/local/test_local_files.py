@@ -271,6 +271,6 @@ async def test_a_restart_has_time_for_an_instance_that_takes_all_of_its_own(
 
 
 async def until_only(folder: Path) -> None:
-    """Until nothing is left there but locks."""
-    while not {*os.listdir(folder)} <= {".lock", ".supervisor"}:
+    """Until nothing is left there but locks and its name."""
+    while not {*os.listdir(folder)} <= {".lock", ".supervisor", ".place"}:
         await asyncio.sleep(0.05)
