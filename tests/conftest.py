@@ -32,7 +32,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than cores, since many tests wait; few on PostgreSQL, which has few connections.
+    """One more than cores, since many tests wait; few on PostgreSQL, which has few connections.
 
     With Celery a process has up to three servers at a time, and those up to two workers each: two
     such processes have more connections than the hundred that PostgreSQL allows by default.
@@ -40,7 +40,7 @@ def pytest_xdist_auto_num_workers() -> int:
     cores = os.cpu_count() or 1
     if os.environ.get("STARPORT_EXECUTOR") == "celery":
         return 1
-    return min(cores, 3) if os.environ.get("DATABASE_URL") else cores + 2
+    return min(cores, 3) if os.environ.get("DATABASE_URL") else cores + 1
 
 
 # --- Nothing of the person who runs the tests is touched --------------------------------------

@@ -147,7 +147,9 @@ def test_an_id_that_cannot_be_one_is_404_and_nobody_is_asked(fleet: Fleet, insta
     for method, path in [*ROUTES[2:]]:
         answer = fleet.client.request(method, path.replace("bot", instance_id))
         assert answer.status_code == 404, path
-    assert len(fleet.backend.requests) == 0
+    # What an earlier test gave up may still arrive.
+    asked = [seen.path for seen in fleet.backend.requests if "/inst-" not in seen.path]
+    assert asked == []
 
 
 @pytest.mark.parametrize("instance_id", ["x", "A.b_c-9", "...", "x" * 128])
