@@ -1,16 +1,22 @@
 """PostgreSQL databases of tests: made one at a time, dropped by the dozen.
 
 PostgreSQL begins each drop with a checkpoint of everything, which takes seconds where others work
-as well. Drops at the same time share one, and no test waits for them.
+as well. Drops at the same time share one, and no test waits for them. And it empties a table by
+making a new one, which is dear for the hundred tables that a test has not touched.
 """
 
 import atexit
 import threading
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+from django.db.backends.postgresql.operations import DatabaseOperations
 
 _DOZEN = 12
+#: What Django fills from the models, and would fill again at once.
+_STANDING = frozenset({"django_content_type", "auth_permission"})
 
 _lock = threading.Lock()
 _retired: list[tuple[str, str]] = []  # URL of the cluster, name
@@ -64,3 +70,20 @@ def _drop(cluster_url: str, name: str) -> None:
 def _execute(cluster_url: str, statement: str) -> None:
     with psycopg.connect(cluster_url, autocommit=True) as connection:
         connection.execute(statement.encode())  # the names are ours
+
+
+def sql_flush(
+    operations: DatabaseOperations, _style: Any, tables: Sequence[str], **_: Any
+) -> list[str]:
+    """Statements that empty these tables, for those that have rows. Constraints are deferred."""
+    names = [operations.quote_name(table) for table in tables if table not in _STANDING]
+    if not names:
+        return []
+    looks = (
+        f"SELECT {number} WHERE EXISTS (SELECT 1 FROM {name})"  # noqa: S608 - our own names
+        for number, name in enumerate(names)
+    )
+    with operations.connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(looks))
+        found = [names[number] for (number,) in cursor.fetchall()]
+    return [f"DELETE FROM {name}" for name in found]  # noqa: S608
