@@ -88,8 +88,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _only_tables_with_rows_are_emptied() -> Iterator[None]:
-    """To empty all tables takes PostgreSQL half a second, after each test that commits."""
+def _tables_are_emptied_quickly() -> Iterator[None]:
+    """To truncate all of them takes PostgreSQL half a second, after each test that commits."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
         yield

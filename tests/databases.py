@@ -75,15 +75,12 @@ def _execute(cluster_url: str, statement: str) -> None:
 def sql_flush(
     operations: DatabaseOperations, _style: Any, tables: Sequence[str], **_: Any
 ) -> list[str]:
-    """Statements that empty these tables, for those that have rows. Constraints are deferred."""
+    """Statements that empty these tables, whose constraints are deferred.
+
+    The locks wait for what threads of the test still write, as truncating would.
+    """
     names = [operations.quote_name(table) for table in tables if table not in _STANDING]
     if not names:
         return []
-    looks = (
-        f"SELECT {number} WHERE EXISTS (SELECT 1 FROM {name})"  # noqa: S608 - our own names
-        for number, name in enumerate(names)
-    )
-    with operations.connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(looks))
-        found = [names[number] for (number,) in cursor.fetchall()]
-    return [f"DELETE FROM {name}" for name in found]  # noqa: S608
+    locks = f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE"
+    return [locks, *(f"DELETE FROM {name}" for name in names)]  # noqa: S608 - our own names
