@@ -115,7 +115,8 @@ async def when_settled(exchange_id: int, run_id: str) -> Exchange:
             if exchange.run_id != run_id or exchange.status != Exchange.Status.RUNNING:
                 return exchange
             with suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), live.REREAD_SECONDS)
+                async with asyncio.timeout(live.REREAD_SECONDS):
+                    await changed.wait()
 
 
 async def _when_begun(exchange_id: int) -> Exchange:
@@ -126,7 +127,8 @@ async def _when_begun(exchange_id: int) -> Exchange:
             if exchange.run_id or exchange.status != Exchange.Status.WAITING:
                 return exchange
             with suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), live.REREAD_SECONDS)
+                async with asyncio.timeout(live.REREAD_SECONDS):
+                    await changed.wait()
 
 
 def _asks(run_id: str, seq: int) -> bool:

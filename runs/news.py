@@ -18,6 +18,7 @@ import redis
 import redis.asyncio
 from django.conf import settings
 
+from project.lib.tasks import end_if_cancelled
 from runs import open_text
 from runs.live import NUDGE, Hub, TextDelta
 
@@ -187,6 +188,7 @@ class Listener:
                 channels = [_control_channel(), *map(_topic_channel, _hearing)]
                 channels += map(_run_channel, self._hub.watched())
                 await subscription.subscribe(*channels)
+                end_if_cancelled()  # the client waits with `wait_for`, here and below
                 for run_id in self._hub.watched():
                     self._hub.publish(run_id, (NUDGE,))  # whatever happened while we were deaf
                 interest = asyncio.create_task(self._keep_subscribed(subscription))
@@ -204,11 +206,13 @@ class Listener:
             run_id, is_watched = await self._interest.get()
             if is_watched:
                 await subscription.subscribe(_run_channel(run_id))
+                end_if_cancelled()
                 # The run may have moved between the stream's first read and this subscription.
                 self._hub.publish(run_id, (NUDGE,))
                 publish_control("text", run_id)
             elif not self._hub.is_watched(run_id):
                 await subscription.unsubscribe(_run_channel(run_id))
+                end_if_cancelled()
 
     def _take_or_log(self, channel: str, data: bytes) -> None:
         """Another version may have sent it; whoever fails at one piece of news hears the next."""

@@ -86,7 +86,8 @@ class Bookkeeper:
             self._ended.clear()
             await self.look()
             try:
-                await asyncio.wait_for(self._ended.wait(), SWEEP_SECONDS)
+                async with asyncio.timeout(SWEEP_SECONDS):
+                    await self._ended.wait()
             except TimeoutError:
                 continue
             await asyncio.sleep(GATHER_SECONDS)

@@ -44,7 +44,8 @@ class AlarmClock:
                     logger.exception("a clock's tick failed", extra={"tick": tick.__module__})
                     seconds = RETRY_SECONDS
                 try:
-                    await asyncio.wait_for(self._wake.wait(), seconds)
+                    async with asyncio.timeout(seconds):
+                        await self._wake.wait()
                 except TimeoutError:
                     continue
         finally:

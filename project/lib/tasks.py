@@ -6,6 +6,16 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 
+def end_if_cancelled() -> None:
+    """For a task that goes on behind what may have swallowed its cancellation.
+
+    `asyncio.wait_for` of Python 3.11 does, when what it waits for ends at the same moment.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def end_task(task: "asyncio.Future[Any] | None") -> None:
     """Cancel it and return when it has ended.
 

@@ -226,7 +226,8 @@ class Engine:
             except Exception:
                 logger.exception("looking after timers failed")
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._timers_changed.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._timers_changed.wait()
 
     async def _watch(self) -> None:
         """Notice what other processes did to the runs executing here."""

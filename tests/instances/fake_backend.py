@@ -208,7 +208,8 @@ class FakeBackend:
                     writer.write(LAST_CHUNK)
                     return
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(grew.wait(), 0.1)  # and look whether anybody listens
+                    async with asyncio.timeout(0.1):  # and look whether anybody listens
+                        await grew.wait()
         finally:
             self._log_grew.discard(grew)
 

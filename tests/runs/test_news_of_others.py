@@ -39,3 +39,20 @@ async def test_a_listener_goes_on_after_a_receiver_that_fails(
     await end_task(task)
 
     assert heard == [b"bad", b"good"]
+
+
+async def test_a_listener_ends_at_whatever_moment_of_its_beginning_it_is_told_to(settings: Any):
+    settings.REDIS_URL = os.environ["REDIS_URL"]
+    settings.STARPORT_REDIS_PREFIX = f"test-{secrets.token_hex(4)}"
+    ended = 0
+
+    for moments in range(60):  # it is subscribed after some twenty
+        task = asyncio.create_task(news.Listener(Hub(), None).run())
+        for _ in range(moments):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task], timeout=30)
+        ended += task.cancelled()
+        task.cancel()
+
+    assert ended == 60

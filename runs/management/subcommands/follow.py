@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from django.conf import settings
 
 from project.lib.command_line import count
 from project.lib.pool import in_database_thread
+from project.lib.tasks import meanwhile
 from project.lib.terminal import Terminal
 from runs import news, watching
 from runs.errors import RunNotFound
@@ -130,14 +131,8 @@ def _require(run_id: str) -> None:
 @asynccontextmanager
 async def _news_of_other_processes() -> AsyncIterator[None]:
     """Whoever executes the run is elsewhere: look at its row, and listen where there is a Redis."""
-    chores = [asyncio.create_task(watching.watch_rows(hub))]
-    if settings.REDIS_URL:
-        chores.append(asyncio.create_task(news.Listener(hub, None).run()))
-    try:
+    async with AsyncExitStack() as chores:
+        await chores.enter_async_context(meanwhile(watching.watch_rows(hub)))
+        if settings.REDIS_URL:
+            await chores.enter_async_context(meanwhile(news.Listener(hub, None).run()))
         yield
-    finally:
-        for chore in chores:
-            chore.cancel()
-        for chore in chores:
-            with suppress(asyncio.CancelledError):
-                await chore

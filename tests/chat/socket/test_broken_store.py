@@ -33,7 +33,8 @@ async def answer_to_handshake(query: str) -> list[dict[str, Any]]:
         sent.append(message)
 
     scope = {**socket_scope(query=query), "path": "/ws", "extensions": {EXTENSION: {}}}
-    await asyncio.wait_for(application(scope, receive, send), 60)
+    async with asyncio.timeout(60):
+        await application(scope, receive, send)
     return sent
 
 
