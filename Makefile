@@ -3,7 +3,10 @@ PYTHON ?= python3
 ARGS ?=
 PYTEST_ARGS ?=
 # tests/conftest.py says in how many processes; PYTEST_ARGS="-n 0" runs them in one.
-PYTEST := .venv/bin/python -m pytest -n auto --dist loadgroup
+PYTEST := .venv/bin/python -m pytest -n auto
+
+# Each test starts processes, which would compile all of the project anew where nothing is cached.
+export PYTHONDONTWRITEBYTECODE :=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -64,7 +67,7 @@ test-browser: install $(VENV)/.dev  ## the pages in a real Chromium
 	$(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
 
 fuzz: install $(VENV)/.dev  ## requests that nobody would think of, for FUZZ_SECONDS (600)
-	STARPORT_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -n 0 tests/project/test_fuzzing.py
+	STARPORT_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -n 0 -o faulthandler_timeout=0 tests/project/test_fuzzing.py
 
 check: install $(VENV)/.dev  ## format, lint, types, import directions, migrations, OpenAPI, deploy
 	$(BIN)/ruff format --check .

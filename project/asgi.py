@@ -4,9 +4,9 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
-import django
+from project.lib.quick_start import set_up_django
 
-django.setup()
+set_up_django()
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings

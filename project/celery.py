@@ -4,17 +4,26 @@ import os
 
 from celery import Celery
 from celery.signals import (
+    celeryd_init,
     heartbeat_sent,
     worker_process_shutdown,
     worker_shutdown,
     worker_shutting_down,
 )
 
+from project.lib.quick_start import set_up_django
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
 app = Celery("starport")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@celeryd_init.connect
+def set_up(**_: object) -> None:
+    """Before Celery does it, in its slower way."""
+    set_up_django()
 
 
 @heartbeat_sent.connect

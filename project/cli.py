@@ -7,6 +7,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 from project.data_folder import DataFolderError, prepare
+from project.lib.quick_start import set_up_django
 from project.serve import options
 
 #: Commands that begin an installation, and Django's for developers, which try things out on a new
@@ -36,6 +37,7 @@ def main(argv: list[str]) -> int:
 
     from django.core.management import execute_from_command_line
 
+    set_up_django()
     try:
         execute_from_command_line(argv)
     except DataFolderError as error:

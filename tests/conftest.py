@@ -14,7 +14,9 @@ import pytest
 from django.conf import settings
 from django.db import connection, connections
 from django.db.backends.postgresql.operations import DatabaseOperations
+from xdist.scheduler import LoadScopeScheduling
 
+from accounts import audit
 from project.artifact_store import artifact_storage
 from tests.databases import drop_now, sql_flush
 from tests.migrated import copy_sqlite_database, template_database
@@ -35,13 +37,57 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than cores, since many tests wait; few on PostgreSQL, which has few connections.
 
-    With Celery a process has up to three servers at a time, and those up to two workers each: two
-    such processes have more connections than the hundred that PostgreSQL allows by default.
+    With Celery a process has up to three servers at a time, and those up to two workers each, which
+    is half of the hundred connections that PostgreSQL allows by default: see `_InTwoHalves`.
     """
     cores = os.cpu_count() or 1
     if os.environ.get("STARPORT_EXECUTOR") == "celery":
-        return 1
+        return 2
     return min(cores, 3) if os.environ.get("DATABASE_URL") else cores + 1
+
+
+# Tests that share a server beside the one that all share: one process runs them and starts it once.
+_SHARING = {
+    "tests/chat/telegram/test_bot": "bot",
+    "tests/chat/test_provider_usage": "provider usage",
+    "tests/chat/test_quota": "quota",
+    "tests/chat/webhooks/test_server": "webhooks",
+    "tests/instances/cli/": "instance command",
+    "tests/instances/local/test_story": "story of a fleet",
+    "tests/instances/test_": "fleet",
+    "tests/project/test_error_bodies": "probe",
+    "tests/project/test_generated_client": "generated client",
+    "tests/project/test_rate_limits": "rate limits",
+    "tests/project/test_request_path": "probe",
+    "tests/project/test_security_headers": "probe",
+    "tests/runs/graph_api/test_graph_files": "graph files",
+    "tests/runs/tails/": "tails",
+}
+
+
+class _BySharedServer(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
+    """The largest groups first, then test by test."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((name for place, name in _SHARING.items() if nodeid.startswith(place)), nodeid)
+
+
+class _InTwoHalves(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
+    """One process for tests with servers of their own, one for those of the shared server.
+
+    Both kinds in both processes would need more connections than PostgreSQL allows by default.
+    """
+
+    _WITH_OWN = ("tests/chat/", "tests/e2e/test_stopping", "tests/project/", "tests/runs/tails/")
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "own" if nodeid.startswith(self._WITH_OWN) else "shared"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    has_celery = os.environ.get("STARPORT_EXECUTOR") == "celery"
+    return _InTwoHalves(config, log) if has_celery else _BySharedServer(config, log)
 
 
 # --- Nothing of the person who runs the tests is touched --------------------------------------
@@ -79,6 +125,8 @@ def django_db_modify_db_settings() -> None:
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Long-lived threads keep connections; PostgreSQL will not drop a database under them."""
     yield
+    with django_db_blocker.unblock():
+        audit.flush()  # or its thread looks for tables that are gone
     if connection.vendor == "postgresql":
         with django_db_blocker.unblock(), connection.cursor() as cursor:
             cursor.execute(

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from project.cli import main as run_command
+from project.lib.quick_start import set_up_django
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -57,9 +58,7 @@ class WarmManage:
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-    import django
-
-    django.setup()
+    set_up_django()
     import project.urls  # noqa: F401 - the checks before a command read it
 
     # At its end each fork would go through all of this, and so copy every page of it.

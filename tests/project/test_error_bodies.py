@@ -7,10 +7,7 @@ import pytest
 from tests.project.probe_urls import SECRET_DETAIL
 from tests.server import RunningServer
 
-pytestmark = [
-    pytest.mark.anywhere,
-    pytest.mark.xdist_group("probe"),  # they share its two servers
-]
+pytestmark = pytest.mark.anywhere
 
 ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 

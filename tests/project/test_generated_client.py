@@ -16,8 +16,6 @@ from tests.server import ROOT, RunningServer, tool
 
 PACKAGE = "starport_generated_client"
 
-pytestmark = pytest.mark.xdist_group("generated client")  # it is generated once
-
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Any:

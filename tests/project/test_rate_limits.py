@@ -12,8 +12,6 @@ from tests.conftest import StartServer, _server_factory
 from tests.runs.api.daemon import issue_key
 from tests.server import RunningServer, clean_environment, run_manage
 
-pytestmark = pytest.mark.xdist_group("rate limits")  # they share a server
-
 READS, WRITES, FAILURES = 20, 3, 4
 MONTH = 30 * 86_400  # seconds; no window of this length ends while the tests run
 PATIENCE_SECONDS = 60.0

@@ -13,8 +13,6 @@ import pytest
 
 from tests.server import RunningServer
 
-pytestmark = pytest.mark.xdist_group("probe")  # they share its two servers
-
 THREADS = 4  # of the probe's pool
 
 

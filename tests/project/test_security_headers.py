@@ -4,10 +4,7 @@ import pytest
 
 from tests.server import RunningServer
 
-pytestmark = [
-    pytest.mark.anywhere,
-    pytest.mark.xdist_group("probe"),  # they share its two servers
-]
+pytestmark = pytest.mark.anywhere
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,6 @@ from tests.instances.local.machine import (
 from tests.runs.graph_api.test_socket_access import log_in
 from tests.server import RunningServer
 
-pytestmark = pytest.mark.xdist_group("story of a fleet")
-
 ENVIRONMENT = {
     "STARPORT_INSTANCE_BACKEND": "local",
     "STARPORT_INSTANCE_POLL_SECONDS": "1",

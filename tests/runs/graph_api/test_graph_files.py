@@ -9,8 +9,6 @@ from tests.conftest import StartServer, _server_factory
 from tests.runs.graph_api.client import GraphClient
 from tests.server import ServerFailed
 
-pytestmark = pytest.mark.xdist_group("graph files")  # they share a server
-
 NAP = """
 ir_version: "1.1.0"
 id: nap
