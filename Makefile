@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 PYTEST_ARGS ?=
 # tests/conftest.py says in how many processes; PYTEST_ARGS="-n 0" runs them in one.
-PYTEST := .venv/bin/python -m pytest -n auto
+PYTEST := .venv/bin/python -m pytest -n auto --max-worker-restart 0
 
 # Each test starts processes, which would compile all of the project anew where nothing is cached.
 export PYTHONDONTWRITEBYTECODE :=
