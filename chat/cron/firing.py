@@ -33,7 +33,7 @@ def fire_due(*, now: int | None = None) -> datetime | None:
     now = int(time.time()) if now is None else now
     follow_changes(now)
     enabled = CronJob.objects.filter(enabled=True)
-    due = enabled.filter(next_run_at__lte=now).order_by("next_run_at")
+    due = enabled.filter(next_run_at__lte=now).order_by("next_run_at", "created_at", "name")
     _each(due.values_list("pk", flat=True), _take_due, now)
     retries = enabled.filter(retry_at__lte=now).order_by("retry_at")
     _each(retries.values_list("pk", flat=True), _take_retry, now)

@@ -39,8 +39,10 @@ _SLOTS = 0x63726F6E
 
 def launch_pending(now: int) -> None:
     """Begin what waits and may begin, oldest first, as far as there are slots."""
-    waiting = CronRun.objects.filter(status=CronRun.Status.PENDING).order_by("due_at", "attempt")
-    rows = list(waiting.values_list("pk", "job_id", "job__overlap"))
+    waiting = CronRun.objects.filter(status=CronRun.Status.PENDING)
+    # Of one second, those of the job that was made first.
+    ordered = waiting.order_by("due_at", "attempt", "job__created_at", "job__name")
+    rows = list(ordered.values_list("pk", "job_id", "job__overlap"))
     if not rows or not _has_slot():
         return
     busy = set(CronRun.objects.running().values_list("job_id", flat=True))

@@ -24,7 +24,7 @@ from project.lib.tasks import end_task
 from tests.accounts.cast import facts
 from tests.instances.fake_backend import FakeBackend
 from tests.instances.faults import Answer, Hang, Slow
-from tests.instances.monitoring import RULES, Watched, counted, watching
+from tests.instances.monitoring import PATIENCE_SECONDS, RULES, Watched, counted, watching
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -184,8 +184,10 @@ async def test_a_hanging_backend_holds_up_no_round_and_what_was_not_reached_is_c
     assert counted("starport_instance_polls_skipped_total") == skipped + 100 - asked
 
     watched.backend.heal()
-    await watched.round()
-    assert await in_database_thread(HealthSample.objects.count) == 100
+    answered = HealthSample.objects.values("instance_id").distinct()
+    async with asyncio.timeout(PATIENCE_SECONDS):  # a busy machine may need several rounds
+        while await in_database_thread(answered.count) < 100:
+            await watched.round()
 
 
 async def test_one_slow_instance_does_not_keep_the_others_from_being_known(watched: Watched):
