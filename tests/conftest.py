@@ -13,12 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 from django.db import connection, connections
-from django.db.backends.postgresql.operations import DatabaseOperations
 from xdist.scheduler import LoadScopeScheduling
 
 from accounts import audit
 from project.artifact_store import artifact_storage
-from tests.databases import drop_now, sql_flush
+from tests.databases import drop_now, emptied_quickly
 from tests.migrated import copy_sqlite_database, template_database
 from tests.server import RunningServer, backing_services, clean_environment, launch
 from tests.warm_manage import WarmManage
@@ -27,9 +26,10 @@ StartServer = Callable[..., RunningServer]
 
 TRACEBACK = "Traceback (most recent call last)"
 
-# What a shell starts in the background ignores Ctrl+C, and what `nohup` starts a hang-up; so would
-# the programs under test.
+# What a shell starts in the background ignores what the keyboard sends, and what `nohup` starts a
+# hang-up; so would the programs under test.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
@@ -124,7 +124,8 @@ def django_db_modify_db_settings() -> None:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Long-lived threads keep connections; PostgreSQL will not drop a database under them."""
-    yield
+    with emptied_quickly():
+        yield
     with django_db_blocker.unblock():
         audit.flush()  # or its thread looks for tables that are gone
     if connection.vendor == "postgresql":
@@ -133,14 +134,6 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _tables_are_emptied_quickly() -> Iterator[None]:
-    """To truncate all of them takes PostgreSQL half a second, after each test that commits."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
-        yield
 
 
 # --- No network but loopback ------------------------------------------------------------------
@@ -279,6 +272,8 @@ _ANYWHERE = (
     "instances/cli/test_ssh",
     "instances/local/test_instance_backend",
     "instances/local/test_local_",
+    "instances/local/test_shutdown",
+    "instances/local/test_supervision",
     "instances/test_backend_",
     "instances/test_checks",
     "instances/test_failures",
@@ -292,6 +287,7 @@ _ANYWHERE = (
     "project/test_profile_gates",
     "project/test_request_path",
     "project/test_security_headers",
+    "project/test_serve",
     "project/test_typescript_client",
     "runs/api/test_authentication",
     "runs/api/test_methods",
@@ -314,9 +310,12 @@ _ANYWHERE = (
     "runs/triggers/test_schedules",
 )
 _NEEDS_A_DATABASE = (
+    "test_a_database_named_in_a_file",
+    "test_it_tells_where_to_go_and_shows_the_admin_key_once",
     "test_request_path.py::test_many_requests_are_served_by_few_threads",
     "test_start_run",
     "test_tools_in_runs",
+    "test_two_servers_may_share_a_database",
 )
 # Their runs, if any, are executed by an engine in the test's own process, or are written logs; or
 # they read what is the same whoever executed it.
