@@ -82,7 +82,7 @@ class Instance(models.Model):
 
 
 class StatusChange(models.Model):
-    """One change of status, and what it came from. Written once, never changed."""
+    """One change of status, and what it came from. Never changed; forgotten by age."""
 
     class Cause(models.TextChoices):
         APPEARED = "appeared"  # the backend lists it for the first time, or again
@@ -93,7 +93,7 @@ class StatusChange(models.Model):
         RECOVERED = "recovered"  # its heartbeat is fresh again
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="changes")
-    at = models.DateTimeField()
+    at = models.DateTimeField(db_index=True)  # retention deletes by age alone
     previous = models.CharField(max_length=10, blank=True, choices=STATUSES)  # "": none before
     status = models.CharField(max_length=10, choices=STATUSES)
     cause = models.CharField(max_length=12, choices=Cause)
@@ -118,7 +118,7 @@ class RestartAttempt(models.Model):
     """
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="restart_attempts")
-    at = models.DateTimeField()
+    at = models.DateTimeField(db_index=True)  # retention deletes by age alone
     succeeded = models.BooleanField()  # the backend took the command
     error = models.CharField(max_length=500, blank=True, default="")
 

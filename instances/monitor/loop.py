@@ -16,7 +16,12 @@ from instances.monitor.restarting import Restarter
 from instances.objects import Listing, Status, is_instance_id
 from instances.operator_settings import MonitorSettings
 from instances.services import recording
-from instances.services.rounds import forget_samples, listed_statuses, record_round
+from instances.services.rounds import (
+    forget_history,
+    forget_samples,
+    listed_statuses,
+    record_round,
+)
 from project.lib.pool import in_database_thread
 
 logger = logging.getLogger(__name__)
@@ -98,6 +103,7 @@ class Monitor:
         due = await in_database_thread(record_round, polls.answered, rules)
         self._restarter.begin(due, rules)
         await in_database_thread(forget_samples, rules.keep_samples_hours)
+        await in_database_thread(forget_history)
         metrics.set_statuses(await in_database_thread(listed_statuses, kind, place))
         return "done"
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from instances.models import HealthSample, Instance
+from instances.models import HealthSample, Instance, RestartAttempt, StatusChange
 from instances.objects import Health, Status
 from instances.operator_settings import MonitorSettings
 from instances.services.changes import MONITOR, Cause, Changes, Verdict, changing
@@ -16,6 +16,8 @@ from project.lib.db import write_transaction
 
 #: Samples that one call forgets; a round adds as many as there are instances.
 FORGOTTEN_AT_ONCE = 5_000
+#: How long changes of status and restarts are listed; the audit trail keeps them for ever.
+HISTORY_DAYS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,24 @@ def record_round(polls: Mapping[str, Poll], rules: MonitorSettings) -> list[str]
 
 def forget_samples(keep_hours: int, *, at_once: int = FORGOTTEN_AT_ONCE) -> int:
     """Delete old samples, not more than a batch of them; how many it were."""
-    too_old = HealthSample.objects.filter(at__lt=timezone.now() - timedelta(hours=keep_hours))
+    return _forget(HealthSample, timedelta(hours=keep_hours), at_once)
+
+
+def forget_history(*, at_once: int = FORGOTTEN_AT_ONCE) -> int:
+    """Delete what happened long ago, of each kind not more than a batch; how many it were."""
+    age = timedelta(days=HISTORY_DAYS)
+    return _forget(StatusChange, age, at_once) + _forget(RestartAttempt, age, at_once)
+
+
+def _forget(
+    model: type[HealthSample | StatusChange | RestartAttempt], age: timedelta, at_once: int
+) -> int:
+    too_old = model.objects.filter(at__lt=timezone.now() - age)
+    if not too_old.exists():
+        return 0  # as mostly: nobody waits for a lock then
     batch = too_old.order_by("at").values("pk")[:at_once]
     with write_transaction():
-        deleted, _ = HealthSample.objects.filter(pk__in=batch).delete()
+        deleted, _ = model.objects.filter(pk__in=batch).delete()
     return deleted
 
 

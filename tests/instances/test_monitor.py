@@ -14,11 +14,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
-from instances.models import HealthSample, Instance, StatusChange
+from instances.models import HealthSample, Instance, RestartAttempt, StatusChange
 from instances.objects import Health, Report, Status
 from instances.operator_settings import MonitorSettings
 from instances.services import recording
-from instances.services.rounds import Poll, forget_samples, record_round
+from instances.services.rounds import Poll, forget_history, forget_samples, record_round
 from project.lib.pool import in_database_thread
 from project.lib.tasks import end_task
 from tests.accounts.cast import facts
@@ -244,6 +244,32 @@ def test_samples_are_kept_as_long_as_the_settings_say():
 
     assert deleted == [2, 1, 0]
     assert HealthSample.objects.count() == 2
+
+
+def test_what_happened_is_listed_for_ninety_days():
+    recording.remember_list("http", [report()])
+    instance, now = Instance.objects.get(), timezone.now()
+    for days in (89, 91, 92, 93):
+        at = now - timedelta(days=days)
+        StatusChange.objects.create(instance=instance, at=at, status="error", cause="stale")
+        RestartAttempt.objects.create(instance=instance, at=at, succeeded=True)
+
+    deleted = [forget_history(at_once=2) for _ in range(3)]
+
+    assert deleted == [4, 2, 0]
+    assert StatusChange.objects.count() == 2  # with that of its appearance
+    assert RestartAttempt.objects.count() == 1
+
+
+async def test_a_round_forgets_what_is_too_old(watched: Watched):
+    instance = watched.backend.add()
+    await watched.round()
+    row, long_ago = await watched.row(instance), timezone.now() - timedelta(days=91)
+    await StatusChange.objects.acreate(instance=row, at=long_ago, status="error", cause="stale")
+
+    await watched.round()
+
+    assert await watched.changes(instance) == [("", "running", "appeared")]
 
 
 def test_no_samples_are_kept_when_the_settings_say_so():
