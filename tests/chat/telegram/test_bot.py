@@ -25,7 +25,16 @@ def test_a_message_is_answered(bot: Bot, chat: int):
     bot.telegram.say("hello", sender=ada, chat=chat)
 
     assert bot.telegram.texts(chat) == ["You said: hello"]
+
+
+def test_it_types_while_it_works(bot: Bot, chat: int):
+    ada = bot.user(chat)
+
+    bot.telegram.say("!sleep 120\n!say never", sender=ada, chat=chat)
+
     assert bot.telegram.wait_for("sendChatAction", chat=chat)[0]["action"] == "typing"
+    bot.telegram.say("/stop", sender=ada, chat=chat)
+    assert bot.telegram.texts(chat) == ["Stopped."]
 
 
 def test_a_conversation_goes_on_and_is_stored_like_any(bot: Bot, chat: int):
