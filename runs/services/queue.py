@@ -24,6 +24,8 @@ from runs.models import MailboxItem, Run
 from runs.services.queue_room import room_to_spare
 
 _RUNS = Run._meta.db_table
+#: What no timer brings further.
+_AWAKE = (Run.Status.PENDING, Run.Status.PAUSED, *Run.TERMINAL)
 #: Runs that one pass of the clock queues at the most.
 WAKE_BATCH = 500
 
@@ -143,6 +145,8 @@ def sweep_expired(*, now: datetime | None = None) -> int:
 
 def wake_due_runs(*, now: int | None = None) -> int:
     """Queue the runs whose timer or deadline has passed. Safe to run anywhere, any time."""
+    if next_wake_ns() is None:
+        return 0  # nobody sleeps: at rest the clock asks no more than this
     # A pause that came in while the run was about to fall asleep wakes it, too.
     with_mail = _sleepers().filter(pk__in=MailboxItem.objects.values("run_id"))
     due = _sleepers().filter(wake_ns__lte=now or now_ns())
@@ -161,7 +165,17 @@ def wake_due_runs(*, now: int | None = None) -> int:
 
 def next_wake_ns() -> int | None:
     """When the next timer or deadline passes, Unix."""
-    return _sleepers().order_by("wake_ns").values_list("wake_ns", flat=True).first()
+    row = fetch_one(_soonest())
+    return None if row is None else row[0]
+
+
+@cache
+def _soonest() -> str:
+    awake = ", ".join(f"'{status}'" for status in _AWAKE)
+    return (
+        f"SELECT wake_ns FROM {_RUNS} WHERE wake_ns IS NOT NULL AND lease_expires_at IS NULL"  # noqa: S608
+        f" AND status NOT IN ({awake}) ORDER BY wake_ns LIMIT 1"
+    )
 
 
 def _sleepers() -> QuerySet[Run]:
@@ -170,9 +184,8 @@ def _sleepers() -> QuerySet[Run]:
     The clock asks twice a second. By status SQLite would read every run that waits, and most wait
     without a deadline; what is excluded cannot mislead it.
     """
-    awake = (Run.Status.PENDING, Run.Status.PAUSED, *Run.TERMINAL)
     return Run.objects.filter(wake_ns__isnull=False, lease_expires_at__isnull=True).exclude(
-        status__in=awake
+        status__in=_AWAKE
     )
 
 

@@ -4,30 +4,46 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from runs.models import Run
 from runs.services import queue
 
+pytestmark = [
+    pytest.mark.skipif(connection.vendor != "sqlite", reason="reads SQLite's query plan"),
+    pytest.mark.django_db,
+]
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads SQLite's query plan")
-@pytest.mark.django_db
+
 def test_timers_are_found_by_their_index():
-    with CaptureQueriesContext(connection) as captured:
-        queue.wake_due_runs()
-        queue.next_wake_ns()
+    sleeper()
 
-    due, _, following = (plan(query["sql"]) for query in captured.captured_queries)
-    assert "run_wakes" in due
-    assert "run_wakes" in following
+    soonest, due, _ = asked()
+
+    assert "run_wakes" in plan(soonest)
+    assert "run_wakes" in plan(due)
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads SQLite's query plan")
-@pytest.mark.django_db
 def test_sleepers_with_mail_are_found_by_their_mail():
+    sleeper()
+
+    _, _, with_mail = asked()
+
+    assert "SCAN runs_run" not in plan(with_mail)
+    assert "(id=?)" in plan(with_mail)
+
+
+def test_when_nobody_sleeps_one_question_is_enough():
+    assert len(asked()) == 1
+
+
+def sleeper() -> None:
+    """A run that a timer of the year 2100 will bring further."""
+    Run.objects.create(id="sleeper", status=Run.Status.RUNNING, wake_ns=4_102_444_800 * 10**9)
+
+
+def asked() -> list[str]:
     with CaptureQueriesContext(connection) as captured:
         queue.wake_due_runs()
-
-    _, with_mail = (plan(query["sql"]) for query in captured.captured_queries)
-    assert "SCAN runs_run" not in with_mail
-    assert "(id=?)" in with_mail
+    return [query["sql"] for query in captured.captured_queries]
 
 
 def plan(sql: str) -> str:
