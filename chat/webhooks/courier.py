@@ -54,6 +54,9 @@ class Courier:
     def tick(self) -> datetime | None:
         """Take what is due; when something is due again. Called in a database thread."""
         now = datetime.now(UTC)
+        due = next_due()
+        if due is None or due > now:
+            return due
         letters = claim_due(self._owner, now, dict(self._under_way))
         if letters:
             self._loop.call_soon_threadsafe(self._begin, letters)

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from instances.models import HealthSample, Instance, RestartAttempt, StatusChange
@@ -55,24 +57,23 @@ def record_round(polls: Mapping[str, Poll], rules: MonitorSettings) -> list[str]
 
 def forget_samples(keep_hours: int, *, at_once: int = FORGOTTEN_AT_ONCE) -> int:
     """Delete old samples, not more than a batch of them; how many it were."""
-    return _forget(HealthSample, timedelta(hours=keep_hours), at_once)
+    return _forget(HealthSample.objects.all(), timedelta(hours=keep_hours), at_once)
 
 
 def forget_history(*, at_once: int = FORGOTTEN_AT_ONCE) -> int:
     """Delete what happened long ago, of each kind not more than a batch; how many it were."""
     age = timedelta(days=HISTORY_DAYS)
-    return _forget(StatusChange, age, at_once) + _forget(RestartAttempt, age, at_once)
+    both = (StatusChange.objects.all(), RestartAttempt.objects.all())
+    return sum(_forget(rows, age, at_once) for rows in both)
 
 
-def _forget(
-    model: type[HealthSample | StatusChange | RestartAttempt], age: timedelta, at_once: int
-) -> int:
-    too_old = model.objects.filter(at__lt=timezone.now() - age)
+def _forget(rows: QuerySet[Any], age: timedelta, at_once: int) -> int:
+    too_old = rows.filter(at__lt=timezone.now() - age)
     if not too_old.exists():
         return 0  # as mostly: nobody waits for a lock then
     batch = too_old.order_by("at").values("pk")[:at_once]
     with write_transaction():
-        deleted, _ = model.objects.filter(pk__in=batch).delete()
+        deleted, _ = rows.filter(pk__in=batch).delete()
     return deleted
 
 
