@@ -173,6 +173,7 @@ class Listener:
                     await self._listen()
                 except redis.RedisError as error:
                     logger.warning("news connection lost: %s", type(error).__name__)
+                    end_if_cancelled()
                 await asyncio.sleep(RECONNECT_SECONDS)
         finally:
             self._hub.on_interest = None
