@@ -37,8 +37,8 @@ def main(argv: list[str]) -> int:
 
     from django.core.management import execute_from_command_line
 
-    set_up_django()
     try:
+        set_up_django()
         execute_from_command_line(argv)
     except DataFolderError as error:
         return _complain(argv, str(error), 1)
