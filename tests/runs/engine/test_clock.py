@@ -7,12 +7,11 @@ from django.test.utils import CaptureQueriesContext
 from runs.models import Run
 from runs.services import queue
 
-pytestmark = [
-    pytest.mark.skipif(connection.vendor != "sqlite", reason="reads SQLite's query plan"),
-    pytest.mark.django_db,
-]
+pytestmark = pytest.mark.django_db
+reads_plans = pytest.mark.skipif(connection.vendor != "sqlite", reason="reads SQLite's query plan")
 
 
+@reads_plans
 def test_timers_are_found_by_their_index():
     sleeper()
 
@@ -22,6 +21,7 @@ def test_timers_are_found_by_their_index():
     assert "run_wakes" in plan(due)
 
 
+@reads_plans
 def test_sleepers_with_mail_are_found_by_their_mail():
     sleeper()
 
