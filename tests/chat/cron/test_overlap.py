@@ -1,7 +1,7 @@
 """A job of every second whose prompt takes longer: what each overlap policy makes of that."""
 
 from chat.cron.records import BUSY
-from chat.models import CronRun
+from chat.models import CronJob, CronRun
 from tests.chat.cron.scheduling import WAITING_PROMPT, Gate, Scheduling, set_settings
 from tests.runs.engine.conftest import Harness
 
@@ -119,3 +119,25 @@ async def test_a_run_that_waits_for_a_person_holds_no_slot(
         "running",
         "Waits for an answer: Which colour?",
     )
+
+
+async def test_of_one_second_jobs_begin_in_the_order_in_which_they_were_made(
+    harness: Harness, scheduling: Scheduling, gate: Gate
+):
+    await scheduling.in_thread(set_settings, "cron", max_concurrent_runs=1)
+    for age, name in enumerate("abcd"):
+        job = await scheduling.in_thread(scheduling.make_job, WAITING_PROMPT, name=name)
+        made = CronJob.objects.filter(pk=job.pk)
+        await scheduling.in_thread(made.update, created_at=scheduling.began - age)
+
+    began: list[str] = []
+    for _ in range(4):
+        await scheduling.in_thread(scheduling.tick, 1)
+        await gate.until_waiting(1)
+        running = CronRun.objects.select_related("job")
+        record = await scheduling.in_thread(running.get, status="running")
+        began.append(record.job.name)
+        gate.open()
+        await scheduling.until(record, "success")
+
+    assert began == ["d", "c", "b", "a"]
